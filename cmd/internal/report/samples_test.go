@@ -1,0 +1,182 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+)
+
+// The samples are the reports that the golden files and the schema test render: each has what one kind of
+// run brings about. Their figures are invented.
+
+func sampleRun(command ...string) Run {
+	return Run{
+		ID: "7f3a91c2", Command: append([]string{"lbtest"}, command...), Seed: 7,
+		Started: time.Date(2026, 3, 1, 8, 40, 1, 0, time.UTC), Took: Seconds(151 * time.Second),
+		Runtime: "embedded", TimeScale: 1,
+		Versions: Versions{LBTest: "0.1.0", NATSServer: "2.15.2", NATSGo: "1.55.0", Toxiproxy: "2.12.0", Go: "go1.26.8"},
+	}
+}
+
+const (
+	stay   = "routes/stay-up-when-quiet"
+	loss   = "core/no-loss-when-quiet-then-busy"
+	quorum = "jetstream/quorum-holds"
+	mesh   = "routes/full-mesh-forms"
+)
+
+var promises = map[string]string{
+	stay:   "A route that has nothing to say stays up.",
+	loss:   "What is published after a quiet spell arrives.",
+	quorum: "Streams keep their leaders and their quorum while no node fails.",
+	mesh:   "Every server has all its routes to every other server.",
+}
+
+// builder puts a sample together: a scenario, then its results.
+type builder struct {
+	scenarios []Scenario
+	results   []Result
+}
+
+func (b *builder) scenario(v assertions.Verdict, factor float64, settings ...string) *Scenario {
+	s := Scenario{
+		Name: "routes-behind-lb/" + strings.Join(settings, ","), Topology: "routes-behind-lb",
+		Settings: map[string]string{}, Verdict: v, TimeScale: factor,
+		Reproduce: "lbtest --topology routes-behind-lb",
+	}
+	for _, set := range settings {
+		name, value, _ := strings.Cut(set, "=")
+		s.Settings[name] = value
+		s.Reproduce += " --set " + set
+	}
+	s.Reproduce += " --seed 7"
+	b.scenarios = append(b.scenarios, s)
+	return &b.scenarios[len(b.scenarios)-1]
+}
+
+func (b *builder) result(assertion string, v assertions.Verdict, got string, measured ...Measure) {
+	s := &b.scenarios[len(b.scenarios)-1]
+	b.results = append(b.results, Result{
+		Scenario: s.Name, Assertion: assertion, Verdict: v, Promise: promises[assertion], Got: got,
+		Measured: measured, FaultProved: true, Took: Seconds(12500 * time.Millisecond),
+		Evidence: []string{fmt.Sprintf("e%d", 100+len(b.results))},
+	})
+	switch v {
+	case assertions.Risky:
+		s.Because = append(s.Because, assertion+": "+got)
+	case assertions.Unsafe:
+		s.Because = slices.Insert(s.Because, 0, assertion+": "+got)
+	}
+}
+
+func closes(n float64) Measure { return Measure{"closes_per_minute", n, "1/min"} }
+
+// sampleSweep has every verdict, flakiness, several manners of one timeout and both time factors.
+func sampleSweep() Report {
+	var b builder
+	for _, idle := range []struct {
+		after  string
+		closes float64
+		ping   string
+	}{{"5s", 482, "2s"}, {"20s", 118, "8s"}, {"35s", 0, ""}, {"60s", 0, ""}} {
+		for _, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
+			switch {
+			case idle.closes == 0:
+				b.scenario(assertions.Safe, 20, "idle-timeout="+idle.after, "idle-expiry="+how)
+				b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.31, "s"})
+				b.result(stay, assertions.Safe, "no route was closed in 5 min", closes(0))
+			case how == "silent":
+				s := b.scenario(assertions.Unsafe, 20, "idle-timeout="+idle.after, "idle-expiry="+how)
+				s.Advice = []Advice{{Target: "nats-server", Text: "cluster { ping_interval: " + idle.ping + " }"}}
+				b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.3, "s"})
+				b.result(stay, assertions.Risky, "12 route connections closed a minute", closes(12))
+				b.result(loss, assertions.Unsafe, "silent after "+idle.after+", noticed after 90 s; 118 of 1,000 messages never arrived",
+					Measure{"messages_lost", 118, "count"})
+			default:
+				s := b.scenario(assertions.Risky, 20, "idle-timeout="+idle.after, "idle-expiry="+how)
+				s.Advice = []Advice{{Target: "nats-server", Text: "cluster { ping_interval: " + idle.ping + " }"}}
+				b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.3, "s"})
+				b.result(stay, assertions.Risky, fmt.Sprintf("%g route connections closed a minute, %s", idle.closes, how), closes(idle.closes))
+			}
+		}
+	}
+	b.scenario(assertions.Safe, 1, "stall=1s")
+	b.result(quorum, assertions.Safe, "the longest gap between two publish acks was 1.1 s", Measure{"ack_gap", 1.12, "s"})
+	s := b.scenario(assertions.Unsafe, 1, "stall=12s")
+	s.Flaky = true
+	s.Advice = []Advice{{Target: "load balancer", Text: "keep stalls below 3 s\nfor example: maintenance windows without live migration"}}
+	b.result(quorum, assertions.Unsafe, "5 of 5 streams lost their quorum; the longest gap between two publish acks was 14.2 s → late", Measure{"ack_gap", 14.2, "s"})
+	b.scenario(assertions.Skipped, 1, "engine=kernel").Reason = "the embedded runtime has no kernel balancer"
+	b.scenario(assertions.Errored, 1, "outage=5s").Reason = "starting node n2: it did not open its monitoring port in 10 s"
+	run := sampleRun("--topology", "routes-behind-lb")
+	run.TimeScale = 20
+	return New(run, b.scenarios, b.results)
+}
+
+// sampleSafe is one configuration that holds.
+func sampleSafe() Report {
+	var b builder
+	s := b.scenario(assertions.Safe, 1, "idle-timeout=20s")
+	s.NATS = map[string]string{"cluster.ping_interval": "8s"}
+	b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.31, "s"})
+	b.result(stay, assertions.Safe, "no route was closed in 5 min", closes(0))
+	return New(sampleRun("--topology", "routes-behind-lb", "--set", "idle-timeout=20s", "--nats", "cluster.ping_interval=8s"), b.scenarios, b.results)
+}
+
+// sampleInterrupted ended in the middle of the second scenario.
+func sampleInterrupted() Report {
+	var b builder
+	b.scenario(assertions.Safe, 1, "stall=1s")
+	b.result(quorum, assertions.Safe, "the longest gap between two publish acks was 1.1 s", Measure{"ack_gap", 1.12, "s"})
+	for _, d := range []string{"3s", "6s", "12s"} {
+		b.scenario(assertions.Errored, 1, "stall="+d).Reason = "the run was interrupted before this was measured"
+	}
+	run := sampleRun("--topology", "routes-behind-lb")
+	run.Interrupted, run.Took = true, Seconds(9300*time.Millisecond)
+	return New(run, b.scenarios, b.results)
+}
+
+// sampleErrored could judge nothing.
+func sampleErrored() Report {
+	var b builder
+	b.scenario(assertions.Errored, 1, "restart=crash").Reason =
+		"the fault was not proved: no connection ended within 5 s of the balancer's restart, though 12 were open when it was told to"
+	return New(sampleRun("--topology", "routes-behind-lb", "--set", "restart=crash"), b.scenarios, b.results)
+}
+
+// sampleVerified has advice that was tried: one that helped, one that did not.
+func sampleVerified() Report {
+	yes, no := true, false
+	r := sampleSweep()
+	var b builder
+	for _, s := range r.Scenarios {
+		if len(s.Advice) == 0 {
+			continue
+		}
+		s.Advice = slices.Clone(s.Advice)
+		s.Advice[0].Verified = &yes
+		if strings.Contains(s.Name, "stall") {
+			s.Advice[0].Verified = &no
+		}
+		if strings.Contains(s.Name, "20s,idle-expiry=silent") {
+			s.Advice[0].Verified = &no
+		}
+		b.scenarios = append(b.scenarios, s)
+		for _, res := range r.Results {
+			if res.Scenario == s.Name {
+				b.results = append(b.results, res)
+			}
+		}
+	}
+	return New(sampleRun("--topology", "routes-behind-lb", "--verify-advice"), b.scenarios, b.results)
+}
+
+func samples() map[string]Report {
+	return map[string]Report{
+		"sweep": sampleSweep(), "safe": sampleSafe(), "interrupted": sampleInterrupted(),
+		"errored": sampleErrored(), "verified": sampleVerified(),
+	}
+}

@@ -1,0 +1,404 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/lbtest/lbtest/assertions"
+)
+
+func init() {
+	register(Format{
+		Name:  "text",
+		About: "for people: a table of settings, which of them are safe, and what to change",
+		Write: writeText,
+	})
+}
+
+// defaultWidth fits a terminal beside something else, a mail and a ticket.
+const defaultWidth = 100
+
+// writeText renders for an operator, in the order of their questions: what was asked, which settings are
+// safe, what is wrong with the others and what to change, and what is not known.
+func writeText(w io.Writer, r Report, st Style) error {
+	if st.Width <= 0 {
+		st.Width = defaultWidth
+	}
+	p := &page{Style: st, r: r, by: map[string][]Result{}}
+	for _, s := range r.Results {
+		p.by[s.Scenario] = append(p.by[s.Scenario], s)
+	}
+	p.headline()
+	if len(r.Scenarios) > 0 {
+		p.line("")
+		p.settings()
+	}
+	if p.sweep() {
+		p.which()
+	}
+	p.findings()
+	p.unjudged()
+	if st.Verbose {
+		p.everything()
+	}
+	p.verdict()
+
+	out := p.out.String()
+	if !st.Unicode {
+		out = ascii(out)
+	}
+	if _, err := io.WriteString(w, out); err != nil {
+		return fmt.Errorf("writing the report as text: %w", err)
+	}
+	return nil
+}
+
+// page is a text report that is being written.
+type page struct {
+	Style
+	r   Report
+	by  map[string][]Result // results by scenario
+	out strings.Builder
+}
+
+func (p *page) line(s string) { p.out.WriteString(strings.TrimRight(s, " ") + "\n") }
+
+// field writes a name and a wrapped text beside it.
+func (p *page) field(indent int, name, value string) {
+	const column = 10 // the longest name, promised, and two spaces
+	lead := strings.Repeat(" ", indent) + fmt.Sprintf("%-*s", column, name)
+	for _, l := range wrap(clean(value), p.Width-len(lead)) {
+		p.line(lead + l)
+		lead = strings.Repeat(" ", len(lead))
+	}
+}
+
+func (p *page) headline() {
+	run := p.r.Run
+	var topologies []string
+	for _, s := range p.r.Scenarios {
+		if !slices.Contains(topologies, s.Topology) {
+			topologies = append(topologies, s.Topology)
+		}
+	}
+	parts := []string{"lbtest " + run.Versions.LBTest}
+	parts = append(parts, topologies...)
+	parts = append(parts,
+		run.Runtime+" nats-server "+run.Versions.NATSServer,
+		fmt.Sprintf("seed %d", run.Seed),
+		"took "+duration(run.Took.Duration()))
+	head := ""
+	for _, s := range parts {
+		switch {
+		case head == "":
+			head = s
+		case len(head)+len(" · ")+len(s) > p.Width:
+			p.line(clean(head))
+			head = "  " + s
+		default:
+			head += " · " + s
+		}
+	}
+	p.line(clean(head))
+	if len(run.Command) > 0 {
+		p.command(0, "asked", quoted(run.Command))
+	}
+	p.field(0, "time", p.time())
+	if run.Interrupted {
+		p.field(0, "stopped", "The run was interrupted. Only what was measured until then is reported.")
+	}
+}
+
+// time says in a sentence what the time factor did to the run.
+func (p *page) time() string {
+	most, scaled := 1.0, 0
+	for _, s := range p.r.Scenarios {
+		most = max(most, s.TimeScale)
+		if s.TimeScale > 1 {
+			scaled++
+		}
+	}
+	switch {
+	case scaled == 0:
+		return "real; nothing was shortened"
+	case scaled == len(p.r.Scenarios):
+		return fmt.Sprintf("idle timeouts and pings were shortened up to %s times; every figure is multiplied back", number(most))
+	}
+	return fmt.Sprintf("idle timeouts and pings were shortened up to %s times in %d of %d scenarios, the others ran in real time; "+
+		"every figure is multiplied back", number(most), scaled, len(p.r.Scenarios))
+}
+
+// settings is the table: one row a scenario. Where there is no room for a readable column of sentences, the
+// number stands in front of the sentence.
+func (p *page) settings() {
+	const (
+		frame    = 13 // what borders and padding of four columns take; three take 10
+		setting  = 30
+		number   = 20
+		readable = 24
+	)
+	t := table.NewWriter()
+	style := table.StyleDefault
+	if p.Unicode {
+		style = table.StyleLight
+	}
+	style.Format.Header = text.FormatDefault
+	t.SetStyle(style)
+
+	telling := p.telling()
+	wide := [3]int{len("setting"), len("verdict"), len("measured")}
+	var rows [][4]string
+	for _, s := range p.r.Scenarios {
+		row := [4]string{breakable(p.label(s), setting), word(s.Verdict), "", p.why(s, telling)}
+		if m := p.telltale(s, telling).Measured; len(m) > 0 {
+			row[2] = strings.Join(wrap(measure(m[0]), number), "\n")
+		}
+		for i := range wide {
+			wide[i] = max(wide[i], text.LongestLineLen(row[i]))
+		}
+		rows = append(rows, row)
+	}
+	why, narrow := p.Width-frame-wide[0]-wide[1]-wide[2], false
+	if why < readable {
+		why, narrow = max(why+wide[2]+3, readable), true
+	}
+	head := table.Row{"setting", "verdict", "measured", "why"}
+	if narrow {
+		head = slices.Delete(head, 2, 3)
+	}
+	t.AppendHeader(head)
+	for i, row := range rows {
+		s := p.r.Scenarios[i]
+		verdict := p.paint(s.Verdict, row[1])
+		if s.Flaky {
+			verdict += "\nflaky"
+		}
+		cells := table.Row{row[0], verdict, row[2], strings.Join(wrap(row[3], why), "\n")}
+		if narrow {
+			if row[2] != "" {
+				row[3] = strings.ReplaceAll(row[2], "\n", " ") + "; " + row[3]
+			}
+			cells = table.Row{row[0], verdict, strings.Join(wrap(row[3], why), "\n")}
+		}
+		t.AppendRow(cells)
+	}
+	p.line(t.Render())
+}
+
+// telling finds, for each leading setting (the part of a name before its value), the assertion that broke
+// most often and measured something. Safe rows quote the same assertion, so that the numbers of a column
+// compare.
+func (p *page) telling() map[string]string {
+	type broken struct{ lead, assertion string }
+	times, name := map[broken]int{}, map[string]string{}
+	for _, s := range p.r.Scenarios {
+		for _, res := range p.broken(s) {
+			if len(res.Measured) == 0 {
+				continue
+			}
+			b := broken{p.leading(s), res.Assertion}
+			times[b]++
+			if times[b] > times[broken{b.lead, name[b.lead]}] {
+				name[b.lead] = b.assertion
+			}
+		}
+	}
+	return name
+}
+
+func (p *page) leading(s Scenario) string {
+	lead, _, _ := strings.Cut(p.label(s), "=")
+	return lead
+}
+
+// telltale is the result that a scenario's row quotes.
+func (p *page) telltale(s Scenario, telling map[string]string) Result {
+	var best Result
+	for _, res := range p.by[s.Name] {
+		switch {
+		case res.Verdict != s.Verdict:
+		case s.Verdict != assertions.Safe, res.Assertion == telling[p.leading(s)]:
+			return res
+		case best.Assertion == "", len(best.Measured) == 0 && len(res.Measured) > 0:
+			best = res
+		}
+	}
+	return best
+}
+
+// why is the sentence of a scenario's row.
+func (p *page) why(s Scenario, telling map[string]string) string {
+	if s.Verdict == assertions.Safe {
+		held := 0
+		for _, res := range p.by[s.Name] {
+			if res.Verdict == assertions.Safe {
+				held++
+			}
+		}
+		all := plural(held, "promise") + " held"
+		if got := p.telltale(s, telling).Got; got != "" {
+			return all + ": " + clean(got)
+		}
+		return all
+	}
+	if s.Verdict == assertions.Skipped || s.Verdict == assertions.Errored {
+		return reason(s)
+	}
+	because := s.Because
+	if broken := p.broken(s); len(broken) > 0 {
+		because = nil
+		for _, res := range broken {
+			because = append(because, res.Assertion+": "+res.Got)
+		}
+	}
+	switch len(because) {
+	case 0:
+		return unexplained
+	case 1:
+		return clean(because[0])
+	}
+	return fmt.Sprintf("%s (and %d more)", clean(because[0]), len(because)-1)
+}
+
+const unexplained = "no reason was given"
+
+// reason says why a scenario was not judged.
+func reason(s Scenario) string {
+	switch {
+	case s.Reason != "":
+		return clean(s.Reason)
+	case len(s.Because) > 0:
+		return clean(s.Because[0])
+	}
+	return unexplained
+}
+
+// sweep reports whether several settings were compared.
+func (p *page) sweep() bool {
+	n := 0
+	for _, s := range p.r.Scenarios {
+		if len(s.Settings) > 0 {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// which answers "which are safe" in one paragraph.
+func (p *page) which() {
+	p.line("")
+	for _, v := range []assertions.Verdict{assertions.Safe, assertions.Risky, assertions.Unsafe} {
+		var found [][]pair
+		for _, s := range p.r.Scenarios {
+			if s.Verdict == v {
+				found = append(found, p.pairs(s))
+			}
+		}
+		if len(found) > 0 {
+			p.field(0, word(v), brief(found))
+		}
+	}
+}
+
+// label is a scenario's name, without the topology where there is only one.
+func (p *page) label(s Scenario) string {
+	for _, o := range p.r.Scenarios {
+		if o.Topology != s.Topology {
+			return clean(s.Name)
+		}
+	}
+	return clean(strings.TrimPrefix(s.Name, s.Topology+"/"))
+}
+
+func (p *page) verdict() {
+	v := p.r.Verdict
+	var counts []string
+	for _, w := range []assertions.Verdict{assertions.Safe, assertions.Risky, assertions.Unsafe, assertions.Skipped, assertions.Errored} {
+		counts = append(counts, fmt.Sprintf("%d %s", p.r.Summary.Count(w), w))
+	}
+	p.line("")
+	p.line(p.paint(v, strings.ToUpper(string(v))) + "  " + plural(p.r.Summary.Total(), "scenario") + ": " + strings.Join(counts, ", "))
+}
+
+// word is a verdict as it stands in the text: what wants attention is in capitals, so that it is found
+// without colour.
+func word(v assertions.Verdict) string {
+	switch v {
+	case assertions.Safe, assertions.Skipped:
+		return string(v)
+	}
+	return strings.ToUpper(string(v))
+}
+
+// paint colours a verdict's word where colour is wanted. The colours are the terminal's own green, yellow,
+// red, grey and magenta.
+func (p *page) paint(v assertions.Verdict, s string) string {
+	code := map[assertions.Verdict]string{
+		assertions.Safe: "32", assertions.Risky: "33", assertions.Unsafe: "31;1", assertions.Skipped: "90", assertions.Errored: "35;1",
+	}[v]
+	if !p.Colour || code == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// measure is one number as people write it: closes 118/min, ack gap 3.2 s.
+func measure(m Measure) string {
+	name, value := strings.ReplaceAll(clean(m.Name), "_", " "), number(m.Value)
+	switch unit := clean(m.Unit); {
+	case unit == "" || unit == "count":
+	case strings.HasPrefix(unit, "1/"):
+		name, _, _ = strings.Cut(name, " per ")
+		value += unit[1:]
+	case unit == "%":
+		value += unit
+	default:
+		value += " " + unit
+	}
+	return name + " " + value
+}
+
+// number keeps what can be told apart at a glance: three digits, and all of those before the point.
+func number(v float64) string {
+	digits := 1.0
+	switch a := math.Abs(v); {
+	case a >= 100:
+	case a >= 10:
+		digits = 10
+	case a >= 0.1 || a == 0:
+		digits = 100
+	default:
+		return fmt.Sprintf("%.2g", v)
+	}
+	return humanize.Commaf(math.Round(v*digits) / digits)
+}
+
+// duration is d as people write it: 850ms, 12.3s, 2m31s.
+func duration(d time.Duration) string {
+	switch {
+	case d >= time.Minute:
+		s := d.Round(time.Second).String()
+		if strings.HasSuffix(s, "m0s") {
+			s = strings.TrimSuffix(s, "0s")
+		}
+		return s
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return humanize.Comma(int64(n)) + " " + what + "s"
+}
