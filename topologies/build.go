@@ -1,0 +1,381 @@
+package topologies
+
+import (
+	"fmt"
+	"hash/fnv"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// VIP names the one frontend that stands for all nodes.
+const VIP = "vip"
+
+// Front is one frontend of a balancer, as the nodes' configuration names it.
+type Front struct {
+	Link Link
+	Name string // a node's name (one frontend a node), or VIP
+}
+
+// Build is a topology made concrete: where its balancers are, and how its servers are tuned.
+type Build struct {
+	Topology  Topology
+	Fronts    map[Front]string // host:port of each frontend, known before any node starts; a link without one is direct
+	Tuning    Tuning
+	JetStream bool // off in scaled labs: Raft's timers cannot be scaled
+}
+
+// Tuning is what the user gave with --nats, and the factor that time is divided by.
+type Tuning struct {
+	Nats   []KeyValue // in the order given
+	Factor float64    // 1, or 0, is real time; above 1 the effective route ping interval divided by it is written out
+}
+
+// Account is an account of the servers, with its one user.
+type Account struct {
+	Name, User, Password string
+
+	JetStream  bool
+	System     bool
+	RouteIndex int // the route of the pool that carries the account; -1 for an account with routes of its own
+}
+
+// The accounts that are there whatever the pool. Between them the pool has one plain account an index,
+// because a route that is missing from a pool silences the accounts of its index and no others.
+const (
+	systemAccount    = "SYS"
+	jetStreamAccount = "JS"
+)
+
+// Routing is what the servers will effectively do on their routes, in real time whatever the factor.
+type Routing struct {
+	PingInterval time.Duration
+	PingMax      int      // unanswered pings a route survives
+	PoolSize     int      // pooled connections a peer; 0 if pooling is off and one connection carries everything
+	Dedicated    []string // accounts that have one more connection a peer, each; the system account among them unless pooling is off
+	Advertise    bool     // whether nodes tell each other an address of the configuration, rather than the one a connection came from
+}
+
+// Defaults and limits of nats-server v2.15.2.
+const (
+	defaultPing     = 2 * time.Minute  // const.go DEFAULT_PING_INTERVAL
+	routePingCap    = 30 * time.Second // route.go defaultRouteMaxPingInterval: longer intervals are cut on routes
+	defaultPingMax  = 2                // const.go DEFAULT_PING_MAX_OUT
+	defaultPoolSize = 3                // const.go DEFAULT_ROUTE_POOL_SIZE
+)
+
+// maxPoolSize is the largest route pool the lab builds. The server knows no limit; here every index
+// gets an account that is watched between every two nodes, and pools in production stay below ten.
+const maxPoolSize = 64
+
+// Routing reads the tuning as the servers of the topology's first cluster will. Values that make no
+// sense count as not given; Render and Runtime.Check refuse them.
+func (b Build) Routing() Routing {
+	given, _ := b.settings(b.firstCluster())
+	r, _ := b.routing(given)
+	return r
+}
+
+func (b Build) firstCluster() string {
+	if len(b.Topology.Clusters) == 0 {
+		return ""
+	}
+	return b.Topology.Clusters[0].Name
+}
+
+// routing reads the settings that decide about routes. It gives the defaults for what it cannot read,
+// and the first such mistake.
+func (b Build) routing(given []KeyValue) (Routing, error) {
+	var mistake error
+	object := func(kv KeyValue, why string) {
+		if mistake == nil {
+			mistake = fmt.Errorf("--nats %s: %s", kv, why)
+		}
+	}
+	interval := func(key string) (time.Duration, bool) {
+		kv, ok := find(given, key)
+		if !ok || kv.Value == None {
+			return 0, false
+		}
+		d, err := duration(kv.Value)
+		if err != nil {
+			object(kv, "want a duration, as in 8s or 1m30s")
+			return 0, false
+		}
+		if d < 0 {
+			object(kv, "want a duration above zero")
+			return 0, false
+		}
+		return d, d > 0 // zero means not set, to the server too
+	}
+	number := func(key string) (int, bool) {
+		kv, ok := find(given, key)
+		if !ok || kv.Value == None {
+			return 0, false
+		}
+		n, err := strconv.Atoi(kv.Value)
+		if err != nil {
+			object(kv, "want a whole number")
+			return 0, false
+		}
+		return n, true
+	}
+
+	r := Routing{PingInterval: defaultPing, PingMax: defaultPingMax, PoolSize: defaultPoolSize}
+	for _, key := range []string{"ping_interval", "cluster.ping_interval"} {
+		if d, ok := interval(key); ok {
+			r.PingInterval = d
+		}
+	}
+	r.PingInterval = min(r.PingInterval, routePingCap)
+	for _, key := range []string{"ping_max", "cluster.ping_max"} {
+		n, ok := number(key)
+		switch {
+		case ok && n < 0:
+			kv, _ := find(given, key)
+			object(kv, "want zero (the default, 2) or more")
+		case ok && n > 0:
+			r.PingMax = n
+		}
+	}
+	if n, ok := number("cluster.pool_size"); ok {
+		switch {
+		case n > maxPoolSize:
+			kv, _ := find(given, "cluster.pool_size")
+			object(kv, fmt.Sprintf("the lab builds pools up to %d", maxPoolSize))
+		case n > 0:
+			r.PoolSize = n
+		case n < 0:
+			r.PoolSize = 0
+		}
+	}
+	if r.PoolSize > 0 {
+		r.Dedicated = []string{systemAccount}
+		if kv, ok := find(given, "cluster.accounts"); ok && kv.Value != None {
+			for _, a := range strings.FieldsFunc(kv.Value, func(c rune) bool { return strings.ContainsRune(`[], "'`, c) }) {
+				if !slices.Contains(r.Dedicated, a) {
+					r.Dedicated = append(r.Dedicated, a)
+				}
+			}
+		}
+	}
+	advertise, ok := find(given, "cluster.advertise")
+	r.Advertise = !ok || advertise.Value != None
+	return r, mistake
+}
+
+// Accounts gives the accounts of the servers: the system account, the JetStream account if there is
+// JetStream, and one plain account for each index of the route pool. The pool size is that of the
+// topology's first cluster.
+func (b Build) Accounts() []Account {
+	r := b.Routing()
+	index := func(account string) int {
+		if slices.Contains(r.Dedicated, account) {
+			return -1
+		}
+		return poolIndex(account, r.PoolSize)
+	}
+	account := func(name string) Account {
+		// The lab listens on the loopback interface and guards nothing: the user's name and password are the account's.
+		user := strings.ToLower(name)
+		return Account{Name: name, User: user, Password: user, RouteIndex: index(name)}
+	}
+	sys := account(systemAccount)
+	sys.System = true
+	accounts := []Account{sys}
+	if b.JetStream {
+		js := account(jetStreamAccount)
+		js.JetStream = true
+		accounts = append(accounts, js)
+	}
+	for i := range max(r.PoolSize, 1) {
+		accounts = append(accounts, account(pooledAccount(i, r.PoolSize)))
+	}
+	return accounts
+}
+
+// pooledAccount gives the name of an account that the servers will put on that route of their pool:
+// ACC1 for index 1 if it hashes there, else the first of ACC1a, ACC1b, … that does.
+func pooledAccount(index, size int) string {
+	base := "ACC" + strconv.Itoa(index)
+	if poolIndex(base, size) == index {
+		return base
+	}
+	for n := 0; ; n++ {
+		// The suffix is n in letters: a … z, ba, bb, …
+		suffix := ""
+		for i := n; ; i /= 26 {
+			suffix = string(rune('a'+i%26)) + suffix
+			if i < 26 {
+				break
+			}
+		}
+		if name := base + suffix; poolIndex(name, size) == index {
+			return name
+		}
+	}
+}
+
+// poolIndex is nats-server's computeRoutePoolIdx (route.go): FNV-1a of the account's name.
+func poolIndex(account string, size int) int {
+	if size <= 1 {
+		return 0
+	}
+	h := fnv.New32a()
+	h.Write([]byte(account))
+	return int(h.Sum32() % uint32(size))
+}
+
+// Directly gives the same build with a frontend for each member and balanced link that has none: the
+// member's own address. Runtimes call it with the members they have chosen, so that a build without
+// balancers is a deployment whose nodes list each other.
+func (b Build) Directly(members []Member) Build {
+	fronts := make(map[Front]string, len(b.Fronts)+len(members))
+	balanced := make(map[Link]bool)
+	for f, addr := range b.Fronts {
+		fronts[f], balanced[f.Link] = addr, true
+	}
+	for _, m := range members {
+		for link, port := range m.Ports {
+			if link != Clients && !balanced[link] {
+				fronts[Front{link, m.Name}] = net.JoinHostPort(m.Host, strconv.Itoa(port))
+			}
+		}
+	}
+	b.Fronts = fronts
+	return b
+}
+
+// settings gives what --nats says for the servers of one cluster, in the order given: settings for all
+// servers, and those for this cluster in the place of the former. Every error is the user's.
+func (b Build) settings(cluster string) ([]KeyValue, error) {
+	var groups []string
+	for _, c := range b.Topology.Clusters {
+		groups = append(groups, c.Name)
+	}
+	for i, kv := range b.Tuning.Nats {
+		if kv.Group != "" && !slices.Contains(groups, kv.Group) {
+			return nil, fmt.Errorf("--nats %s: %s has no group of servers called %q; there is %s",
+				kv, b.Topology.Name, kv.Group, strings.Join(groups, ", "))
+		}
+		if err := guard(kv); err != nil {
+			return nil, err
+		}
+		for _, earlier := range b.Tuning.Nats[:i] {
+			if earlier.Group != kv.Group {
+				continue
+			}
+			if earlier.Key == kv.Key {
+				return nil, fmt.Errorf("--nats %s: %s was given already, as %s", kv, kv.Key, earlier.Value)
+			}
+			if strings.HasPrefix(kv.Key, earlier.Key+".") || strings.HasPrefix(earlier.Key, kv.Key+".") {
+				return nil, fmt.Errorf("--nats %s: contradicts --nats %s: one is a block, the other a value in it", kv, earlier)
+			}
+		}
+	}
+	var all []KeyValue
+	for _, kv := range b.Tuning.Nats {
+		if kv.Group == "" {
+			all = append(all, kv)
+		}
+	}
+	for _, kv := range b.Tuning.Nats {
+		if kv.Group == "" || kv.Group != cluster {
+			continue
+		}
+		if i := slices.IndexFunc(all, func(o KeyValue) bool { return o.Key == kv.Key }); i >= 0 {
+			all[i] = kv
+		} else {
+			all = append(all, kv)
+		}
+	}
+	return all, nil
+}
+
+func find(given []KeyValue, key string) (KeyValue, bool) {
+	i := slices.IndexFunc(given, func(kv KeyValue) bool { return kv.Key == key })
+	if i < 0 {
+		return KeyValue{}, false
+	}
+	return given[i], true
+}
+
+// guarded is keys that are the lab's, each with the reason. A key guards the keys below it as well.
+var guarded = map[string]string{
+	"server_name":    ownPlace,
+	"host":           ownPlace,
+	"port":           ownPlace,
+	"listen":         ownPlace,
+	"http":           ownPlace,
+	"https":          ownPlace,
+	"http_port":      ownPlace,
+	"https_port":     ownPlace,
+	"http_base_path": ownPlace,
+	"prof_port":      ownPlace,
+	"cluster.name":   ownPlace,
+	"cluster.host":   ownPlace,
+	"cluster.port":   ownPlace,
+	"cluster.listen": ownPlace,
+
+	"accounts":              ownAccounts,
+	"authorization":         ownAccounts,
+	"system_account":        ownAccounts,
+	"no_system_account":     ownAccounts,
+	"no_system":             ownAccounts,
+	"no_sys_acc":            ownAccounts,
+	"no_auth_user":          ownAccounts,
+	"operator":              ownAccounts,
+	"operators":             ownAccounts,
+	"roots":                 ownAccounts,
+	"root":                  ownAccounts,
+	"root_operator":         ownAccounts,
+	"root_operators":        ownAccounts,
+	"resolver":              ownAccounts,
+	"account_resolver":      ownAccounts,
+	"accounts_resolver":     ownAccounts,
+	"resolver_preload":      ownAccounts,
+	"resolver_tls":          ownAccounts,
+	"trusted":               ownAccounts,
+	"trusted_keys":          ownAccounts,
+	"cluster.authorization": ownAccounts,
+
+	"store_dir":           ownFiles,
+	"jetstream.store_dir": ownFiles,
+	"jetstream.enabled":   "whether there is JetStream is decided by what is judged",
+	"log_file":            ownFiles,
+	"logfile":             ownFiles,
+	"log_size_limit":      ownFiles,
+	"logfile_size_limit":  ownFiles,
+	"log_max_num":         ownFiles,
+	"logfile_max_num":     ownFiles,
+	"syslog":              ownFiles,
+	"remote_syslog":       ownFiles,
+	"pid_file":            ownFiles,
+	"pidfile":             ownFiles,
+	"ports_file_dir":      ownFiles,
+	"include":             ownFiles,
+}
+
+const (
+	ownPlace    = "the lab gives each node a name and addresses of its own"
+	ownAccounts = "the lab's clients log in to accounts of the lab's own"
+	ownFiles    = "the lab keeps each node's files in a directory of its own"
+)
+
+// filled is the blocks that the lab fills in part.
+var filled = []string{"cluster", "jetstream"}
+
+// guard refuses what would take the lab itself apart.
+func guard(kv KeyValue) error {
+	for key, why := range guarded {
+		if kv.Key == key || strings.HasPrefix(kv.Key, key+".") {
+			return fmt.Errorf("--nats %s: %s cannot be given: %s", kv, key, why)
+		}
+	}
+	if slices.Contains(filled, kv.Key) {
+		return fmt.Errorf("--nats %s: the lab fills this block too: give its keys one by one, as in %s.KEY=VALUE", kv, kv.Key)
+	}
+	return nil
+}

@@ -1,0 +1,219 @@
+package topologies
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// JetStream's limits on each node. Without them a server claims three quarters of the machine's memory
+// and disk, and three nodes do so three times. A scenario stores some thousand small messages in a
+// handful of streams of three replicas; these leave room for a hundred times that.
+const (
+	maxMemoryStore = "128MB"
+	maxFileStore   = "1GB"
+)
+
+// Render gives the configuration text of one node. It is the same for every runtime, and apart from
+// addresses and directories it can be copied to production. Errors are the user's.
+func Render(b Build, m Member) (string, error) {
+	cluster, ok := b.Topology.clusterOf(m.Name)
+	if !ok {
+		return "", fmt.Errorf("rendering a configuration: topology %s has no node %q", b.Topology.Name, m.Name)
+	}
+	given, err := b.settings(cluster.Name)
+	if err != nil {
+		return "", err
+	}
+	routing, err := b.routing(given)
+	if err != nil {
+		return "", err
+	}
+
+	root := &block{}
+	root.set(quote(m.Name), "", "server_name")
+	root.set(quote(m.Host), "", "host")
+	root.set(strconv.Itoa(m.Ports[Clients]), "", "port")
+	root.set(strconv.Itoa(m.Monitor), "", "http_port")
+	b.renderCluster(root, cluster, m)
+	b.renderAccounts(root)
+	if b.JetStream {
+		root.set(quote(filepath.Join(m.Dir, "jetstream")), "", "jetstream", "store_dir")
+		root.set(maxMemoryStore, "Set, because the default is most of the machine, for each node again.", "jetstream", "max_memory_store")
+		root.set(maxFileStore, "", "jetstream", "max_file_store")
+	}
+	for _, kv := range given {
+		if err := b.apply(root, kv); err != nil {
+			return "", err
+		}
+	}
+	if f := b.Tuning.Factor; f > 1 {
+		scaled := time.Duration(float64(routing.PingInterval) / f)
+		why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", routing.PingInterval, f)
+		root.set(quote(scaled.String()), why, "cluster", "ping_interval")
+	}
+
+	var text strings.Builder
+	fmt.Fprintf(&text, "# nats-server: node %s of cluster %s, topology %s\n\n", m.Name, cluster.Name, b.Topology.Name)
+	root.write(&text, "")
+	return text.String(), nil
+}
+
+// renderCluster writes the block that makes a node meet its peers, through the frontends if there are any.
+func (b Build) renderCluster(root *block, cluster Cluster, m Member) {
+	root.set(quote(cluster.Name), "", "cluster", "name")
+	root.set(quote(m.Host), "", "cluster", "host")
+	root.set(strconv.Itoa(m.Ports[Routes]), "", "cluster", "port")
+	own, ok := b.Fronts[Front{Routes, m.Name}]
+	if !ok {
+		own, ok = b.Fronts[Front{Routes, VIP}]
+	}
+	if ok {
+		root.set(quote(own), "What peers tell each other; without it, the address a connection came from, past or behind a balancer.",
+			"cluster", "advertise")
+	}
+	var routes []string
+	for _, name := range append(slices.Clone(cluster.Nodes), VIP) {
+		if addr, ok := b.Fronts[Front{Routes, name}]; ok {
+			routes = append(routes, quote("nats-route://"+addr))
+		}
+	}
+	root.set(list(routes), "The node's own address included: the server recognises itself.", "cluster", "routes")
+}
+
+// renderAccounts writes an account with one user for everything the lab wants to tell apart.
+func (b Build) renderAccounts(root *block) {
+	for _, a := range b.Accounts() {
+		why := fmt.Sprintf("Carried by route %d of the pool.", a.RouteIndex)
+		if a.RouteIndex < 0 {
+			why = "Has routes of its own."
+		}
+		user := fmt.Sprintf("{ user: %s, password: %s }", quote(a.User), quote(a.Password))
+		root.set(list([]string{user}), why, "accounts", a.Name, "users")
+		if a.JetStream {
+			root.set("enabled", "", "accounts", a.Name, "jetstream")
+		}
+	}
+	root.set(systemAccount, "", "system_account")
+}
+
+// apply puts one --nats setting in its place.
+func (b Build) apply(root *block, kv KeyValue) error {
+	path := strings.Split(kv.Key, ".")
+	if path[0] == "jetstream" && !b.JetStream {
+		return nil // a jetstream block alone would switch JetStream on
+	}
+	if kv.Value == None {
+		root.remove(path...)
+		return nil
+	}
+	if path[len(path)-1] == "advertise" || kv.Key == "client_advertise" {
+		if err := advertised(strings.Trim(kv.Value, `"'`)); err != nil {
+			return fmt.Errorf("--nats %s: %w", kv, err)
+		}
+	}
+	text, err := configText(kv.Key, kv.Value)
+	if err != nil {
+		return fmt.Errorf("--nats %s: %w", kv, err)
+	}
+	if !root.set(text, "--nats "+kv.String(), path...) {
+		return fmt.Errorf("--nats %s: a part of this key is a value and no block", kv)
+	}
+	return nil
+}
+
+// block is a configuration block that keeps its entries in the order they were first set.
+type block struct{ entries []*entry }
+
+type entry struct {
+	key    string
+	why    string // the comment above it, or ""
+	text   string // the value, if it is not a block
+	nested *block
+}
+
+// set gives the key at the end of path this value, making blocks on the way. It says false if the path
+// leads through a value or to a block.
+func (b *block) set(text, why string, path ...string) bool {
+	e := b.find(path[0])
+	if e == nil {
+		e = &entry{key: path[0]}
+		if len(path) > 1 {
+			e.nested = &block{}
+		}
+		b.entries = append(b.entries, e)
+	}
+	if (len(path) > 1) != (e.nested != nil) {
+		return false
+	}
+	if e.nested != nil {
+		return e.nested.set(text, why, path[1:]...)
+	}
+	e.text, e.why = text, why
+	return true
+}
+
+// remove takes away what is at the end of path, if anything is.
+func (b *block) remove(path ...string) {
+	e := b.find(path[0])
+	switch {
+	case e == nil:
+	case len(path) == 1:
+		b.entries = slices.DeleteFunc(b.entries, func(o *entry) bool { return o == e })
+	case e.nested != nil:
+		e.nested.remove(path[1:]...)
+	}
+}
+
+func (b *block) find(key string) *entry {
+	for _, e := range b.entries {
+		if e.key == key {
+			return e
+		}
+	}
+	return nil
+}
+
+func (b *block) write(w *strings.Builder, indent string) {
+	for i, e := range b.entries {
+		if e.nested != nil {
+			if i > 0 && indent == "" {
+				w.WriteByte('\n')
+			}
+			fmt.Fprintf(w, "%s%s {\n", indent, e.key)
+			e.nested.write(w, indent+"  ")
+			fmt.Fprintf(w, "%s}\n", indent)
+			continue
+		}
+		if e.why != "" {
+			fmt.Fprintf(w, "%s# %s\n", indent, e.why)
+		}
+		fmt.Fprintf(w, "%s%s: %s\n", indent, e.key, strings.ReplaceAll(e.text, "\n", "\n"+indent))
+	}
+}
+
+// list writes one element a line.
+func list(elements []string) string {
+	if len(elements) == 0 {
+		return "[]"
+	}
+	return "[\n  " + strings.Join(elements, "\n  ") + "\n]"
+}
+
+// advertised says whether an address can be told to peers: a host, or host:port. The server finds a
+// mistake here only when it starts (route.go, setRouteInfoHostPortAndIP).
+func advertised(addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		host, port, err = net.SplitHostPort(addr + ":1")
+	}
+	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil || n == 0 || host == "" {
+		return errors.New("want host:port")
+	}
+	return nil
+}

@@ -1,0 +1,105 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// Check reads the configuration of each node as the node would, and starts nothing. Each --nats setting
+// is also tried alone, so that an objection can be laid to the setting that draws it.
+func (r *runtime) Check(b topologies.Build) error {
+	var members []topologies.Member
+	for i, name := range b.Topology.Nodes() {
+		// Addresses that are only read: any will do as long as they differ.
+		port := 10000 + 3*i
+		members = append(members, topologies.Member{
+			Name: name, Host: loopback, Monitor: port + 2, Dir: name,
+			Ports: map[topologies.Link]int{topologies.Clients: port, topologies.Routes: port + 1},
+		})
+	}
+	if len(members) == 0 {
+		return errors.New("checking the configuration: the topology has no nodes")
+	}
+	b = b.Directly(members)
+	for _, m := range members {
+		if _, err := topologies.Render(b, m); err != nil {
+			return err
+		}
+	}
+
+	var objections []error
+	for _, kv := range b.Tuning.Nats {
+		alone := b
+		alone.JetStream = true // so that jetstream.* keys are read as well
+		alone.Tuning = topologies.Tuning{Nats: []topologies.KeyValue{{Key: kv.Key, Value: kv.Value}}}
+		text, err := topologies.Render(alone, members[0])
+		if err != nil {
+			return err
+		}
+		if wrong := wrongKind(kv); wrong != "" {
+			objections = append(objections, fmt.Errorf("--nats %s: want %s", kv, wrong))
+			continue
+		}
+		warnings, err := read(text)
+		if err != nil {
+			objections = append(objections, fmt.Errorf("--nats %s: nats-server says: %w%s", kv, err, suggestion(kv.Key)))
+		}
+		for _, w := range warnings {
+			r.log.Warn("nats-server warns about --nats "+kv.String(), "warning", w)
+		}
+	}
+	if len(objections) > 0 {
+		return errors.Join(objections...)
+	}
+	for _, m := range members {
+		text, err := topologies.Render(b, m)
+		if err != nil {
+			return err
+		}
+		if _, err := read(text); err != nil {
+			return fmt.Errorf("the configuration of node %s: nats-server says: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// read reads a configuration with the server's own parser and has a server made of it, which is where
+// the server compares settings with each other. Nothing is started.
+func read(text string) (warnings []string, err error) {
+	opts := &server.Options{NoSigs: true, NoLog: true}
+	if err := opts.ProcessConfigString(text); err != nil {
+		// Errors and warnings come as one; only this tells them apart.
+		var both interface {
+			Errors() []error
+			Warnings() []error
+		}
+		if !errors.As(err, &both) {
+			return nil, err
+		}
+		for _, w := range both.Warnings() {
+			warnings = append(warnings, unplaced(w).Error())
+		}
+		if errs := both.Errors(); len(errs) > 0 {
+			for i := range errs {
+				errs[i] = unplaced(errs[i])
+			}
+			return warnings, errors.Join(errs...)
+		}
+	}
+	_, err = server.NewServer(opts)
+	return warnings, err
+}
+
+// unplaced gives an error of the parser without the place in a text that the user has not written.
+func unplaced(err error) error {
+	var placed interface{ Source() string }
+	if !errors.As(err, &placed) {
+		return err
+	}
+	return errors.New(strings.TrimPrefix(err.Error(), placed.Source()+": "))
+}

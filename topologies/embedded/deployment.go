@@ -1,0 +1,170 @@
+package embedded
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// loopback is where all nodes listen.
+const loopback = "127.0.0.1"
+
+type deployment struct {
+	log     *slog.Logger
+	keep    bool
+	cleaner *cleaner
+
+	dir      string
+	nodes    []*node
+	accounts []topologies.Account
+	release  []func() // of held ports
+
+	once   sync.Once
+	closed error
+}
+
+// newDir makes a directory that the cleaner knows of before it exists.
+func newDir(c *cleaner) (string, error) {
+	dir := filepath.Join(os.TempDir(), prefix+strings.ToLower(rand.Text()[:12])) // 60 random bits: nobody else's
+	if err := c.dir(dir); err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", fmt.Errorf("making a directory for nodes: %w", err)
+	}
+	return dir, nil
+}
+
+// start brings all nodes up side by side. After an error the caller closes the deployment.
+func (d *deployment) start(ctx context.Context, program string, b topologies.Build) error {
+	dir, err := d.newDir()
+	if err != nil {
+		return err
+	}
+	d.dir = dir
+	var members []topologies.Member
+	for _, name := range b.Topology.Nodes() {
+		m := topologies.Member{Name: name, Host: loopback, Dir: filepath.Join(d.dir, name), Ports: map[topologies.Link]int{}}
+		for _, port := range []struct {
+			link topologies.Link
+			set  func(int)
+		}{
+			{topologies.Clients, func(p int) { m.Ports[topologies.Clients] = p }},
+			{topologies.Routes, func(p int) { m.Ports[topologies.Routes] = p }},
+			{"monitor", func(p int) { m.Monitor = p }},
+		} {
+			p, release, err := hold(loopback)
+			if err != nil {
+				return err
+			}
+			d.release = append(d.release, release)
+			port.set(p)
+		}
+		members = append(members, m)
+	}
+	b = b.Directly(members)
+	d.accounts = b.Accounts()
+	for _, m := range members {
+		n, err := newNode(b, m, program, d.cleaner, d.log)
+		if err != nil {
+			return err
+		}
+		d.nodes = append(d.nodes, n)
+	}
+	return d.each(func(n *node) error { return n.Start(ctx) })
+}
+
+func (d *deployment) newDir() (string, error) {
+	if !d.keep {
+		return newDir(d.cleaner)
+	}
+	dir, err := os.MkdirTemp("", prefix)
+	if err != nil {
+		return "", fmt.Errorf("making a directory for nodes: %w", err)
+	}
+	d.log.Info("directory is kept", "topology directory", dir)
+	return dir, nil
+}
+
+// each does something to all nodes side by side and waits for all.
+func (d *deployment) each(do func(*node) error) error {
+	errs := make([]error, len(d.nodes))
+	var all sync.WaitGroup
+	for i, n := range d.nodes {
+		all.Go(func() { errs[i] = do(n) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+func (d *deployment) Nodes() []topologies.Node {
+	nodes := make([]topologies.Node, len(d.nodes))
+	for i, n := range d.nodes {
+		nodes[i] = n
+	}
+	return nodes
+}
+
+func (d *deployment) Accounts() []topologies.Account { return d.accounts }
+
+// Ready asks each node's monitoring port whether all configured listeners are open.
+func (d *deployment) Ready(ctx context.Context) error {
+	return d.each(func(n *node) error { return n.ready(ctx) })
+}
+
+// Close kills all nodes: their stores are removed, or looked at as a crash left them.
+func (d *deployment) Close() error {
+	d.once.Do(func() {
+		errs := []error{d.each((*node).close)}
+		for _, release := range d.release {
+			release()
+		}
+		if d.dir != "" && !d.keep {
+			errs = append(errs, os.RemoveAll(d.dir), d.cleaner.undir(d.dir))
+		}
+		d.closed = errors.Join(errs...)
+	})
+	return d.closed
+}
+
+// probe is how often, and how long each time, a node is asked whether it is ready. An answer takes
+// about a millisecond; a paused node gives none.
+const (
+	probeEvery   = 10 * time.Millisecond
+	probeTimeout = time.Second
+)
+
+// ask is one question to a monitoring port, on a connection of its own that leaves nothing behind.
+func ask(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", answer.Status, strings.TrimSpace(string(text)))
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+// Package topologies says what a NATS deployment behind load balancers looks like, and what it takes
+// to start one. A topology is data; Render turns a Build of it into the configuration text of each
+// node, the same text whatever starts the nodes; a Runtime starts them.
+//
+// To add a topology, add a file named after it that registers it. Nothing else changes.
+package topologies
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+// Link is a kind of connection between NATS parties, as a load balancer may carry it.
+type Link string
+
+// The link kinds.
+const (
+	Clients Link = "clients" // nats clients to servers
+	Routes  Link = "routes"  // servers of one cluster to each other
+)
+
+// Topology is one arrangement of clusters and balancers. It is data: nothing happens when it exists.
+type Topology struct {
+	Name     string    // as typed on the command line
+	About    string    // one sentence for `lbtest list`
+	Clusters []Cluster // in the order they are named in reports
+	Balanced []Link    // the links that cross a balancer; all others are direct
+}
+
+// Cluster is servers that know each other by routes.
+type Cluster struct {
+	Name  string
+	Nodes []string // names, unique in the whole topology
+}
+
+// Nodes gives the names of all nodes, cluster by cluster.
+func (t Topology) Nodes() []string {
+	var names []string
+	for _, c := range t.Clusters {
+		names = append(names, c.Nodes...)
+	}
+	return names
+}
+
+// clusterOf gives the cluster that a node belongs to.
+func (t Topology) clusterOf(node string) (Cluster, bool) {
+	for _, c := range t.Clusters {
+		if slices.Contains(c.Nodes, node) {
+			return c, true
+		}
+	}
+	return Cluster{}, false
+}
+
+// registered is filled by the init functions of the topologies' own files and only read afterwards.
+var registered []Topology
+
+// register adds a topology to the catalogue. A duplicate or an incomplete one is a mistake in the
+// program and panics at start-up.
+func register(t Topology) {
+	if err := check(t); err != nil {
+		panic("topologies: " + err.Error())
+	}
+	registered = append(registered, t)
+}
+
+// name is what a topology, a cluster or a node may be called: nats-server refuses blanks in names,
+// and a colon or a dot would be read as part of a --nats key.
+var name = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
+
+func check(t Topology) error {
+	switch {
+	case !name.MatchString(t.Name):
+		return fmt.Errorf("topology %q: the name must be lower case letters, digits and dashes", t.Name)
+	case slices.ContainsFunc(registered, func(o Topology) bool { return o.Name == t.Name }):
+		return fmt.Errorf("topology %q is registered twice", t.Name)
+	case t.About == "":
+		return fmt.Errorf("topology %q says nothing about itself", t.Name)
+	case len(t.Clusters) == 0:
+		return fmt.Errorf("topology %q has no cluster", t.Name)
+	case len(t.Balanced) == 0:
+		return fmt.Errorf("topology %q puts nothing behind a balancer", t.Name)
+	}
+	seen := map[string]string{VIP: "the name of the frontend over all nodes"}
+	for _, c := range t.Clusters {
+		if len(c.Nodes) == 0 {
+			return fmt.Errorf("topology %q: cluster %q has no nodes", t.Name, c.Name)
+		}
+		for i, n := range append([]string{c.Name}, c.Nodes...) {
+			what := "a cluster"
+			if i > 0 {
+				what = "a node"
+			}
+			if !name.MatchString(n) {
+				return fmt.Errorf("topology %q: %s is called %q: lower case letters, digits and dashes only", t.Name, what, n)
+			}
+			if other, ok := seen[n]; ok {
+				return fmt.Errorf("topology %q: %s is called %q, which is %s", t.Name, what, n, other)
+			}
+			seen[n] = what + " already"
+		}
+	}
+	return nil
+}
+
+// All gives every topology, sorted by name.
+func All() []Topology {
+	return slices.SortedFunc(slices.Values(registered), func(a, b Topology) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// Find gives the topology of that name.
+func Find(name string) (Topology, bool) {
+	for _, t := range registered {
+		if t.Name == name {
+			return t, true
+		}
+	}
+	return Topology{}, false
+}
