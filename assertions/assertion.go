@@ -1,0 +1,98 @@
+// Package assertions says what must hold for NATS behind a load balancer, watches it, and judges.
+//
+// An assertion is one file: it registers a name, the promise that is checked, the settings it speaks
+// of, the observation that it needs and a pure judge. Observations write one timeline of events;
+// judges read timelines and touch nothing else. To add an assertion, add one file that is named like
+// it: "routes/stay-up-when-quiet" is routes_stay_up_when_quiet.go.
+package assertions
+
+import (
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+)
+
+// Assertion is one promise, how it is watched and how it is judged.
+type Assertion struct {
+	// Name is what is typed after --assert and printed in reports: "family/what-holds".
+	Name string
+	// Promise is one sentence that is true if the verdict is safe.
+	Promise string
+	// Explain tells an operator why it matters and how the measured numbers come about.
+	Explain string
+	// Speaks names the LB settings that can break the promise; a run judges the assertions that speak
+	// of a setting it was given.
+	Speaks []string
+	// Links names the balanced link kinds the promise is about; empty means any topology.
+	Links []string
+	// Observe is the watching that Judge needs. Assertions that need the same watching share it.
+	Observe *Observation
+	// Judge reads a timeline and says what it finds. It is pure; it never returns an empty slice.
+	Judge func(History) []Finding
+	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
+	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", KEY=VALUE.
+	Hostile []string
+}
+
+var registry = map[string]Assertion{}
+
+func register(a Assertion) {
+	switch {
+	case a.Name == "" || a.Promise == "" || a.Explain == "":
+		panic(fmt.Sprintf("assertion %q lacks its name, promise or explanation", a.Name))
+	case len(a.Speaks) == 0 || a.Observe == nil || a.Judge == nil || len(a.Hostile) == 0:
+		panic(fmt.Sprintf("assertion %q lacks what it speaks of, its observation, its judge or its hostile variant", a.Name))
+	}
+	if _, ok := registry[a.Name]; ok {
+		panic(fmt.Sprintf("assertion %q is registered twice", a.Name))
+	}
+	registry[a.Name] = a
+}
+
+// All returns every assertion, by name.
+func All() []Assertion {
+	all := make([]Assertion, 0, len(registry))
+	for _, a := range registry {
+		all = append(all, a)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all
+}
+
+// Find returns the assertion of that name.
+func Find(name string) (Assertion, bool) {
+	a, ok := registry[name]
+	return a, ok
+}
+
+// Match returns the assertions whose names match a pattern in which * stands for anything but a slash,
+// or for a whole family: "jetstream/*", "*/no-*". The error is the user's.
+func Match(pattern string) ([]Assertion, error) {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return nil, fmt.Errorf("assertion pattern %q: * and ? are allowed, brackets must be closed", pattern)
+	}
+	var found []Assertion
+	for _, a := range All() {
+		if ok, _ := path.Match(pattern, a.Name); ok || pattern == "*" {
+			found = append(found, a)
+		}
+	}
+	return found, nil
+}
+
+// SpeaksOf reports whether a promise can be broken by that LB setting.
+func (a Assertion) SpeaksOf(setting string) bool {
+	for _, s := range a.Speaks {
+		if s == setting {
+			return true
+		}
+	}
+	return false
+}
+
+// Family is the part of the name before the slash.
+func (a Assertion) Family() string {
+	family, _, _ := strings.Cut(a.Name, "/")
+	return family
+}

@@ -1,0 +1,168 @@
+package assertions
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ClientTuning is what --client says about the tester's NATS clients; the zero value is nats.go's own
+// defaults.
+type ClientTuning struct {
+	options []nats.Option
+	said    map[string]string
+}
+
+// tunables are the keys of --client: what they accept, and the option they become. Keys that need TLS
+// arrive with it.
+var tunables = []struct {
+	key, values, about string
+	option             func(value string) (nats.Option, error)
+}{
+	{"ping-interval", "DURATION, off", "time between the client's own PINGs (nats.go: 2m)", func(v string) (nats.Option, error) {
+		if v == "off" {
+			// An interval of zero or less switches client pings off (nats.go processPingTimer).
+			return nats.PingInterval(-1), nil
+		}
+		return durationOption(v, nats.PingInterval)
+	}},
+	{"max-pings-out", "COUNT", "PINGs that may stay unanswered (nats.go: 2)", func(v string) (nats.Option, error) {
+		return countOption(v, 1, nats.MaxPingsOutstanding)
+	}},
+	{"reconnect-wait", "DURATION", "pause after every server was tried once (nats.go: 2s)", func(v string) (nats.Option, error) {
+		return durationOption(v, nats.ReconnectWait)
+	}},
+	{"reconnect-jitter", "DURATION", "random addition to that pause (nats.go: 100ms)", func(v string) (nats.Option, error) {
+		return durationOption(v, func(d time.Duration) nats.Option { return nats.ReconnectJitter(d, d) })
+	}},
+	{"max-reconnects", "COUNT, -1", "attempts a server before giving up, -1 for ever (nats.go: 60)", func(v string) (nats.Option, error) {
+		return countOption(v, -1, nats.MaxReconnects)
+	}},
+	{"timeout", "DURATION", "time for a connection, and again for its greeting (nats.go: 2s)", func(v string) (nats.Option, error) {
+		return durationOption(v, nats.Timeout)
+	}},
+	{"tcp-keepalive", "DURATION, off", "TCP keepalive, idle and interval alike (Go: 15s)", func(v string) (nats.Option, error) {
+		if v == "off" {
+			return nats.SetCustomDialer(&net.Dialer{Timeout: nats.DefaultTimeout, KeepAlive: -1}), nil
+		}
+		return durationOption(v, func(d time.Duration) nats.Option {
+			return nats.SetCustomDialer(&net.Dialer{Timeout: nats.DefaultTimeout,
+				KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: d, Interval: d}})
+		})
+	}},
+	{"ignore-discovered", "true, false", "whether gossiped servers are ignored (nats.go: false)", func(v string) (nats.Option, error) {
+		return boolOption(v, nats.IgnoreDiscoveredServers())
+	}},
+	{"no-randomize", "true, false", "whether servers are tried in the order given (nats.go: false)", func(v string) (nats.Option, error) {
+		return boolOption(v, nats.DontRandomize())
+	}},
+}
+
+// ClientKeys names what --client accepts.
+func ClientKeys() []string {
+	keys := make([]string, len(tunables))
+	for i, t := range tunables {
+		keys[i] = t.key
+	}
+	return keys
+}
+
+// ParseClientTuning reads KEY=VALUE pairs. Its errors are the user's.
+func ParseClientTuning(pairs []string) (ClientTuning, error) {
+	tuning := ClientTuning{said: map[string]string{}}
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok || value == "" {
+			return ClientTuning{}, fmt.Errorf("--client %q: want KEY=VALUE; keys are %s", pair, strings.Join(ClientKeys(), ", "))
+		}
+		if _, twice := tuning.said[key]; twice {
+			return ClientTuning{}, fmt.Errorf("--client %s is given twice (%s and %s)", key, tuning.said[key], value)
+		}
+		i := slices.Index(ClientKeys(), key)
+		if i < 0 {
+			return ClientTuning{}, fmt.Errorf("--client %s: no such key; keys are %s", key, strings.Join(ClientKeys(), ", "))
+		}
+		option, err := tunables[i].option(value)
+		if err != nil {
+			return ClientTuning{}, fmt.Errorf("--client %s=%s: %w; allowed: %s", key, value, err, tunables[i].values)
+		}
+		tuning.said[key] = value
+		if option != nil {
+			tuning.options = append(tuning.options, option)
+		}
+	}
+	return tuning, nil
+}
+
+// Said returns the pairs that were given.
+func (c ClientTuning) Said() map[string]string { return c.said }
+
+func durationOption(v string, option func(time.Duration) nats.Option) (nats.Option, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		return nil, fmt.Errorf("not a duration (a unit is needed: 30s, 500ms)")
+	}
+	if d <= 0 {
+		return nil, fmt.Errorf("a duration must be above zero")
+	}
+	return option(d), nil
+}
+
+func countOption(v string, least int, option func(int) nats.Option) (nats.Option, error) {
+	n, err := strconv.Atoi(v)
+	if err != nil || n < least {
+		return nil, fmt.Errorf("not a whole number from %d up", least)
+	}
+	return option(n), nil
+}
+
+func boolOption(v string, option nats.Option) (nats.Option, error) {
+	on, err := strconv.ParseBool(v)
+	if err != nil {
+		return nil, fmt.Errorf("neither true nor false")
+	}
+	if !on {
+		return nil, nil
+	}
+	return option, nil
+}
+
+// connect opens a client of the tester at one node, past every balancer that does not stand before
+// client links.
+func (t Target) connect(n Node, a Account) (*nats.Conn, error) {
+	options := append([]nats.Option{
+		nats.Name("lbtest " + a.Name + "@" + n.Name),
+		nats.UserInfo(a.User, a.Password),
+	}, t.Client.options...)
+	nc, err := nats.Connect(n.URL, options...)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s as %s: %w", n.Name, a.Name, err)
+	}
+	return nc, nil
+}
+
+// plain are the accounts whose messages cross routes; one for each pool index.
+func (t Target) plain() []Account {
+	return slices.DeleteFunc(slices.Clone(t.Accounts), func(a Account) bool { return a.System || a.JetStream })
+}
+
+func (t Target) system() (Account, bool) {
+	i := slices.IndexFunc(t.Accounts, func(a Account) bool { return a.System })
+	if i < 0 {
+		return Account{}, false
+	}
+	return t.Accounts[i], true
+}
+
+func (t Target) jetStream() (Account, bool) {
+	i := slices.IndexFunc(t.Accounts, func(a Account) bool { return a.JetStream })
+	if i < 0 {
+		return Account{}, false
+	}
+	return t.Accounts[i], true
+}

@@ -1,0 +1,146 @@
+package assertions
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+func init() {
+	register(Assertion{
+		Name:    "core/delivery-between-all-nodes",
+		Promise: "In every account, what is published at one node is heard at every other, through the event and after it.",
+		Explain: "Each account uses one connection of the route pool, so a mesh that is only partly there delivers for some accounts and some " +
+			"pairs of nodes and is silent for others. One client an account and node publishes every 25 ms and all others listen. What " +
+			"cannot be delivered while no connection can exist is reported but not held against the balancer; a stall or a reload only " +
+			"delays, so there every message counts.",
+		Speaks:  []string{"frontends", "balance", "max-lifetime", "stall", "outage", "restart"},
+		Links:   []string{"routes"},
+		Observe: talking,
+		Judge:   judgeDelivery,
+		Hostile: []string{"frontends=shared"},
+	})
+}
+
+func judgeDelivery(h History) []Finding {
+	said := 0
+	var lost []Event
+	for _, e := range h.Events {
+		switch {
+		case e.From != Client || e.Why != "event":
+		case e.Kind == "said":
+			said += e.Count
+		case e.Kind == "unheard":
+			lost = append(lost, e)
+		}
+	}
+	if said == 0 {
+		return skip("nothing was published")
+	}
+	begin, over := struck(h)
+	counted := lost
+	if h.Terms.Struck("outage", "restart=crash", "cut") {
+		// Until the routes can be back, nothing can be delivered: the servers' own retry, and what it cost in
+		// the control.
+		possible := over + max(routeRetry, reconnected(h.control())) + time.Second
+		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && e.At <= possible })
+	}
+	slowest := slowestDelivery(h, "event")
+	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),
+		seconds("longest_gap", longestGap(lost)), seconds("slowest_delivery", slowest)}
+	if e, found := h.First(Client, "unhealed"); found && len(lost) > 0 {
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost and no recovery within 30 s: %s", len(lost), said, deafPairs(h, lost)),
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: append(sample(lost), e)}}
+	}
+	if len(counted) > 0 {
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost although connections could exist: %s", len(counted), said, deafPairs(h, counted)),
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(counted), Marginal: len(counted) < 5}}
+	}
+	usual := slowestDelivery(h.control(), "event")
+	reference := len(unheard(h.control()))
+	switch {
+	case len(lost) > 2*reference:
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%d messages lost in a gap of %s while no connection could exist (control: %d for one cut route)",
+			len(lost), spoken(longestGap(lost)), reference), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
+	case slowest > pureDelay:
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but messages were delayed up to %s", spoken(slowest)),
+			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < pureDelay+tolerance}}
+	case len(h.Terms.Strikes) == 0 && slowest > usual+tolerance:
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but a message took %s (control %s)", spoken(slowest), spoken(usual)),
+			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < usual+2*tolerance}}
+	}
+	return held(fmt.Sprintf("%d of %d messages heard, the slowest after %s", said-len(lost), said, spoken(slowest)), measured...)
+}
+
+// pureDelay is the longest delay that is still safe if it ends with its event: the contract's 2 s.
+const pureDelay = 2 * time.Second
+
+// struck returns when the event began and when it was over.
+func struck(h History) (begin, over time.Duration) {
+	b, _ := h.First(Lab, "strike-begin")
+	o, ok := h.First(Lab, "strike-over")
+	if !ok {
+		o = b
+	}
+	return b.At, o.At
+}
+
+// reconnected is how long delivery was broken by the one cut route of an event's control.
+func reconnected(control History) time.Duration { return longestGap(unheard(control)) }
+
+func unheard(h History) []Event {
+	return h.Filter(func(e Event) bool { return e.From == Client && e.Kind == "unheard" && e.Why == "event" })
+}
+
+// deafPairs says who does not hear whom, by account.
+func deafPairs(h History, lost []Event) string {
+	ways := map[string]map[string]bool{}
+	total := map[string]bool{}
+	for _, e := range lost {
+		if ways[e.Account] == nil {
+			ways[e.Account] = map[string]bool{}
+		}
+		ways[e.Account][e.Node+"→"+e.Peer] = true
+		total[e.Account+e.Node+e.Peer] = true
+	}
+	var said []string
+	for account, pairs := range ways {
+		var names []string
+		for p := range pairs {
+			names = append(names, p)
+		}
+		slices.Sort(names)
+		if len(names) > 3 {
+			names = append(names[:3], "…")
+		}
+		said = append(said, account+" "+strings.Join(names, " "))
+	}
+	slices.Sort(said)
+	return fmt.Sprintf("%s affected (%s)", plural(len(total), "way"), strings.Join(said, ", "))
+}
+
+// eventAdvice is what helps against something that happens to the balancer.
+func eventAdvice(t Terms) []Advice {
+	var advice []Advice
+	for _, s := range t.Strikes {
+		switch s {
+		case "restart=crash":
+			advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
+				Set: map[string]string{"restart": "reload"}})
+		case "stall":
+			advice = append(advice, Advice{Target: "load-balancer",
+				Text: "keep pauses (failover, live migration, overload) below 2 s: from 3 s on Raft's election timers (4 to 9 s) begin to run out"})
+		case "outage":
+			advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"})
+		}
+	}
+	if t.Lifetime > 0 {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards routes",
+			Set: map[string]string{"max-lifetime": "none"}})
+	}
+	if t.Fronts == "shared" {
+		return append(advice, meshAdvice(t)...)
+	}
+	return append(advice, directRoutes)
+}

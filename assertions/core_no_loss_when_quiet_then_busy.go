@@ -1,0 +1,79 @@
+package assertions
+
+import (
+	"fmt"
+	"time"
+)
+
+func init() {
+	register(Assertion{
+		Name:    "core/no-loss-when-quiet-then-busy",
+		Promise: "The first messages after a quiet spell reach every node.",
+		Explain: "Core NATS has no resend: what is published into a route that a balancer has just ended, or while it is being made again, is " +
+			"lost without an error. After each of at least five quiet spells, and at once when a route is ended, one client an account " +
+			"and node publishes every 25 ms and all others listen; what never arrives is counted.",
+		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime"},
+		Links:   []string{"routes"},
+		Observe: quietly,
+		Judge:   judgeQuietThenBusy,
+		Hostile: []string{"idle-timeout=5s", "idle-expiry=rst"},
+	})
+}
+
+func judgeQuietThenBusy(h History) []Finding {
+	spells := len(h.Kind(Lab, "quiet-end"))
+	lost := lostInSpells(h)
+	if spells == 0 || len(lost) == 0 && spells < Spells {
+		return skip(fmt.Sprintf("%s of %d were finished", plural(spells, "quiet spell"), Spells))
+	}
+	said := 0
+	var slowest time.Duration
+	for _, e := range h.Events {
+		switch {
+		case e.From != Client || e.Why != "spell":
+		case e.Kind == "said":
+			said += e.Count
+		case e.Kind == "heard":
+			slowest = max(slowest, e.Took)
+		}
+	}
+	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),
+		seconds("longest_gap", longestGap(lost)), seconds("slowest_delivery", slowest)}
+	if len(lost) > 0 {
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost after %s, the longest gap %s",
+			len(lost), said, plural(spells, "quiet spell"), spoken(longestGap(lost))),
+			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(lost), Marginal: len(lost) < 5}}
+	}
+	usual := slowestDelivery(h.control(), "spell")
+	if later := slowest - usual; later > tolerance {
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but a message took %s (control %s)", spoken(slowest), spoken(usual)),
+			Measured: measured, Advice: quietAdvice(h.Terms), Marginal: later < 2*tolerance}}
+	}
+	return held(fmt.Sprintf("all %d messages after %s arrived", said, plural(spells, "quiet spell")), measured...)
+}
+
+func slowestDelivery(h History, phase string) time.Duration {
+	var slowest time.Duration
+	for _, e := range h.Events {
+		if e.From == Client && e.Kind == "heard" && e.Why == phase {
+			slowest = max(slowest, e.Took)
+		}
+	}
+	return slowest
+}
+
+// longestGap is the longest time for which one listener missed one speaker.
+func longestGap(lost []Event) time.Duration {
+	type ear struct{ account, from, to string }
+	began, last := map[ear]Event{}, map[ear]Event{}
+	var longest time.Duration
+	for _, e := range lost {
+		key := ear{e.Account, e.Node, e.Peer}
+		if was, ok := last[key]; !ok || e.Seq != was.Seq+1 {
+			began[key] = e
+		}
+		last[key] = e
+		longest = max(longest, e.At-began[key].At+each)
+	}
+	return longest
+}

@@ -1,0 +1,107 @@
+package assertions
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Finding is one thing a judge has to say.
+type Finding struct {
+	Verdict Verdict
+	// Got is what was seen, a sentence for an operator, with units.
+	Got string
+	// Measured are the numbers behind the sentence; present whatever the verdict.
+	Measured []Measure
+	Advice   []Advice
+	Evidence []Event
+	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
+	Marginal bool
+}
+
+// Measure is a number with its unit.
+type Measure struct {
+	Name  string
+	Value float64
+	Unit  string
+}
+
+// Advice is something to paste, and how the lab can try it.
+type Advice struct {
+	Target string // nats-server, load-balancer, client
+	Text   string
+	Nats   map[string]string // --nats KEY=VALUE that tries it
+	Set    map[string]string // --set SETTING=VALUE that tries it
+}
+
+// Worst returns the worst verdict among findings, Skipped if there are none.
+func Worst(findings []Finding) Verdict {
+	worst := Skipped
+	for _, f := range findings {
+		if f.Verdict.Worse(worst) {
+			worst = f.Verdict
+		}
+	}
+	return worst
+}
+
+func held(got string, m ...Measure) []Finding {
+	return []Finding{{Verdict: Safe, Got: got, Measured: m}}
+}
+
+func skip(why string) []Finding { return []Finding{{Verdict: Skipped, Got: why}} }
+
+func seconds(name string, d time.Duration) Measure {
+	return Measure{Name: name, Value: round(d.Seconds()), Unit: "s"}
+}
+
+func count(name string, n int, unit string) Measure {
+	return Measure{Name: name, Value: float64(n), Unit: unit}
+}
+
+// round keeps milliseconds: nothing here is known better.
+func round(s float64) float64 { return float64(int64(s*1000+0.5)) / 1000 }
+
+// spoken prints a duration as people write it: 350ms, 1.1s, 90s, 5m.
+func spoken(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < 10*time.Second:
+		return trimmed(d.Round(100 * time.Millisecond))
+	}
+	return trimmed(d.Round(time.Second))
+}
+
+func trimmed(d time.Duration) string {
+	if d > 2*time.Minute && d%time.Minute == 0 {
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	}
+	return fmt.Sprintf("%gs", d.Seconds())
+}
+
+func plural(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %ss", n, one)
+}
+
+func join(parts ...string) string {
+	var said []string
+	for _, p := range parts {
+		if p != "" {
+			said = append(said, p)
+		}
+	}
+	return strings.Join(said, "; ")
+}
+
+// sample keeps evidence short: the first events of many say as much as all of them.
+func sample(events []Event) []Event {
+	const enough = 6
+	if len(events) > enough {
+		return events[:enough]
+	}
+	return events
+}

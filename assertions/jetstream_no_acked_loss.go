@@ -1,0 +1,75 @@
+package assertions
+
+import "fmt"
+
+func init() {
+	register(Assertion{
+		Name:    "jetstream/no-acked-loss",
+		Promise: "Every message that a stream acknowledged can be read back, and its replicas agree.",
+		Explain: "An ack of an R3 stream says that a majority has the message. In the end every stream is read from its beginning and compared " +
+			"with the acks, and every node's own copy must have the same number of messages and the same last sequence. A write that " +
+			"was not acknowledged may or may not be there.",
+		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
+			"stall", "outage", "restart"},
+		Links:   []string{"routes"},
+		Observe: streaming,
+		Judge:   judgeAckedLoss,
+		Hostile: []string{"max-lifetime=300ms"},
+	})
+}
+
+func judgeAckedLoss(h History) []Finding {
+	type message struct {
+		stream string
+		seq    int
+	}
+	read := map[message]bool{}
+	for _, e := range h.Kind(Client, "read") {
+		read[message{e.Stream, e.Seq}] = true
+	}
+	unreadable := h.Kind(Client, "unreadable")
+	acked := h.Kind(Client, "acked")
+	if len(acked) == 0 {
+		return skip("nothing was acknowledged, so nothing can be lost")
+	}
+	var lost []Event
+	for _, e := range acked {
+		if !read[message{e.Stream, e.Seq}] {
+			lost = append(lost, e)
+		}
+	}
+	differ := disagreeing(h)
+	measured := []Measure{count("acked", len(acked), "messages"), count("acked_lost", len(lost), "messages"),
+		count("streams_unreadable", len(unreadable), "streams"), count("streams_disagreeing", len(differ), "streams")}
+	switch {
+	case len(unreadable) > 0:
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s could not be read back within 30 s, %d acknowledged messages among them: %s",
+			plural(len(unreadable), "stream"), len(lost), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable)}}
+	case len(lost) > 0:
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d acknowledged messages could not be read back", len(lost), len(acked)),
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
+	case len(differ) > 0:
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the replicas of %s do not agree 10 s after the end", plural(len(differ), "stream")),
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(differ)}}
+	}
+	return held(fmt.Sprintf("%d acknowledged, %d read back, replicas agree", len(acked), len(acked)), measured...)
+}
+
+// disagreeing returns one replica of each stream whose copies differ.
+func disagreeing(h History) []Event {
+	first := map[string]Event{}
+	var differ []Event
+	told := map[string]bool{}
+	for _, e := range h.Kind(Server, "replica") {
+		was, ok := first[e.Stream]
+		if !ok {
+			first[e.Stream] = e
+			continue
+		}
+		if (was.Count != e.Count || was.Seq != e.Seq) && !told[e.Stream] {
+			told[e.Stream] = true
+			differ = append(differ, e)
+		}
+	}
+	return differ
+}

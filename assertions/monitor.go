@@ -1,0 +1,78 @@
+package assertions
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// watcher asks the nodes' monitoring ports. It reuses connections, so that a look costs little.
+var watcher = &http.Client{
+	// A monitoring port on the same machine answers within milliseconds; one that takes longer than this
+	// belongs to a node that is paused or drowning.
+	Timeout:   2 * time.Second,
+	Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 10 * time.Second},
+}
+
+func ask(ctx context.Context, n Node, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Monitor+path, nil)
+	if err != nil {
+		return fmt.Errorf("asking %s for %s: %w", n.Name, path, err)
+	}
+	resp, err := watcher.Do(req)
+	if err != nil {
+		return fmt.Errorf("asking %s for %s: %w", n.Name, path, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		_, _ = io.Copy(io.Discard, resp.Body)
+		return fmt.Errorf("asking %s for %s: %s", n.Name, path, resp.Status)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("reading %s of %s: %w", path, n.Name, err)
+	}
+	return nil
+}
+
+// routez is what lbtest reads of /routez.
+type routez struct {
+	Routes []struct {
+		Peer      string `json:"remote_name"`
+		Solicited bool   `json:"did_solicit"`
+		IP        string `json:"ip"`
+		Port      int    `json:"port"`
+		Account   string `json:"account"` // of a dedicated route, the system account's among them
+	} `json:"routes"`
+}
+
+// raftz is what lbtest reads of /raftz: account → group → its state on this node.
+type raftz map[string]map[string]struct {
+	ID     string `json:"id"`
+	State  string `json:"state"`
+	Quorum int    `json:"quorum_needed"`
+	Leader string `json:"leader"`
+	Term   uint64 `json:"term"`
+}
+
+// jsz is what lbtest reads of /jsz?streams=true.
+type jsz struct {
+	Meta *struct {
+		Leader string `json:"leader"`
+	} `json:"meta_cluster"`
+	Accounts []struct {
+		Streams []struct {
+			Name  string `json:"name"`
+			State struct {
+				Messages int `json:"messages"`
+				LastSeq  int `json:"last_seq"`
+			} `json:"state"`
+		} `json:"stream_detail"`
+	} `json:"account_details"`
+}
+
+func hostPort(ip string, port int) string { return net.JoinHostPort(ip, strconv.Itoa(port)) }

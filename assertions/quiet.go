@@ -1,0 +1,82 @@
+package assertions
+
+import (
+	"context"
+	"time"
+)
+
+// Spells is how many quiet spells a quiet lab has. Whether a message is lost depends on where in the
+// ping interval the silence began, so it takes several.
+const Spells = 5
+
+// quietly leaves the routes alone for a whole spell, again and again, and speaks up at the very moment
+// at which the balancer ends one of them: a gap is measured, not hoped for. In the first window it only
+// watches, so that closes can be counted.
+//
+//	watch …………………… │ spell ……… (cut) │ talk until healed │ spell ……… │ talk │ …
+var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+	c, err := gather(t, rec)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	c.tune(ctx)
+
+	rec.Add(Event{From: Lab, Kind: "watch-begin"})
+	// Three seconds show a reconnect, which is not scaled and takes one.
+	rest(ctx, max(t.Terms.Quiet(), 3*time.Second))
+	rec.Add(Event{From: Lab, Kind: "watch-end"})
+	c.talk(ctx, 0, back, wholeMesh(ctx, t, rec))
+
+	for spell, costly := 1, 0; spell <= Spells && costly < 2 && ctx.Err() == nil; spell++ {
+		// It takes all spells to say that nothing is lost; two that lost something have said enough.
+		if quietSpell(ctx, t, rec, c, spell) {
+			costly++
+		}
+	}
+	return ctx.Err()
+}}
+
+// quietSpell reports whether the spell cost messages.
+func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell int) bool {
+	system := lookAtMesh(ctx, t).systemConns()
+	place := rec.Len()
+	rec.Add(Event{From: Lab, Kind: "quiet-begin", Seq: spell})
+	quiet, cancel := context.WithTimeout(ctx, t.Terms.Quiet())
+	cut, ended := rec.Await(quiet, place, func(e Event) bool {
+		return e.From == Balancer && e.Kind == "expired" && onRoute(e) && !system[e.Addr]
+	})
+	cancel()
+	e := Event{From: Lab, Kind: "quiet-end", Seq: spell}
+	if ended {
+		e.Why, e.Conn = "cut", cut.Conn
+	}
+	rec.Add(e)
+
+	first := c.next()
+	least, limit := 10*each, back
+	if ended {
+		// A route comes back a good second after its end; one that was ended silently must first be missed.
+		least, limit = 1500*time.Millisecond, back+t.Terms.Notice()
+	}
+	healed := c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
+	lost := c.report(first, "spell")
+	kind := "healed"
+	if !healed {
+		kind = "unhealed"
+	}
+	rec.Add(Event{From: Client, Kind: kind, Seq: spell})
+	return lost > 0
+}
+
+// wholeMesh asks for the mesh, but not more often than a glance apart.
+func wholeMesh(ctx context.Context, t Target, rec *Recorder) func() bool {
+	var looked time.Duration
+	whole := false
+	return func() bool {
+		if now := rec.Now(); now-looked >= glance {
+			looked, whole = now, lookAtMesh(ctx, t).full(t.Terms)
+		}
+		return whole
+	}
+}

@@ -1,0 +1,124 @@
+package assertions
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+func init() {
+	register(Assertion{
+		Name:    "routes/full-mesh-forms",
+		Promise: "Every pair of nodes gets its whole route pool and its system route, at the start and after an event.",
+		Explain: "A pair of nodes holds one route for each index of its pool (three by default) and one more for the system account. " +
+			"A missing pool index cuts off the accounts that hash to it while /healthz and /routez look fine; a missing system route " +
+			"cuts off Raft. Routes dialled through one address for all nodes are spread by chance: a third of them meet the dialling " +
+			"node itself and are never tried again. Measured from the moment the balancer begins to forward until /routez of every " +
+			"node lists all of it; NATS has 30 s.",
+		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "stall", "outage", "restart"},
+		Links:  []string{"routes"},
+
+		Observe: forming,
+		Judge:   judgeFullMesh,
+		Hostile: []string{"frontends=shared"},
+	})
+}
+
+func judgeFullMesh(h History) []Finding {
+	looks := h.Filter(func(e Event) bool {
+		return e.From == Server && (e.Kind == "mesh-full" || e.Kind == "mesh-partial")
+	})
+	if len(looks) == 0 {
+		return skip("the routes were not looked at")
+	}
+	formed := looks[0]
+	for i, look := range looks {
+		if look.Kind == "mesh-full" {
+			continue
+		}
+		when := "after 30 s"
+		switch {
+		case i > 0 && len(h.Terms.Strikes) > 0:
+			when = "30 s after the event"
+		case i > 0:
+			when = "any more"
+		}
+		gaps, evidence := gapsBefore(h, look)
+		return []Finding{{
+			Verdict:  Unsafe,
+			Got:      fmt.Sprintf("no full mesh %s: %s", when, strings.Join(gaps, ", ")),
+			Measured: []Measure{count("incomplete_pairs", len(gaps), "pairs")},
+			Advice:   meshAdvice(h.Terms),
+			Evidence: evidence,
+		}}
+	}
+	took := formed.At - serving(h)
+	usual, control := took, h.control()
+	if look, ok := control.First(Server, "mesh-full"); ok {
+		usual = look.At - serving(control)
+	}
+	m := seconds("mesh_full_after", took)
+	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
+	// second; that is NATS's chance, not the balancer's, and some controls show it too.
+	if slower := took - usual - routeRetry; slower > tolerance {
+		return []Finding{{Verdict: Risky, Measured: []Measure{m}, Marginal: slower < 4*tolerance,
+			Got: fmt.Sprintf("full mesh after %s, control %s", spoken(took), spoken(usual))}}
+	}
+	return held(fmt.Sprintf("full mesh after %s", spoken(took)), m)
+}
+
+const (
+	// tolerance is how much later than the control is still no cost: the contract's half second.
+	tolerance = 500 * time.Millisecond
+	// routeRetry is nats-server's own pause before it dials a route again: 1 s and up to 100 ms (route.go).
+	routeRetry = 1100 * time.Millisecond
+)
+
+// serving is when the balancer began to forward.
+func serving(h History) time.Duration {
+	e, _ := h.First(Lab, "serving")
+	return e.At
+}
+
+// gapsBefore names the pairs that a look found incomplete, by the end that sees less.
+func gapsBefore(h History, look Event) (gaps []string, evidence []Event) {
+	type end struct{ node, peer string }
+	latest := map[end]Event{}
+	for _, e := range h.Kind(Server, "pool") {
+		if e.At <= look.At {
+			latest[end{e.Node, e.Peer}] = e
+		}
+	}
+	for i, a := range h.Terms.Nodes {
+		for _, b := range h.Terms.Nodes[i+1:] {
+			near, far := latest[end{a, b}], latest[end{b, a}]
+			var missing []string
+			if pool := min(near.Count, far.Count); pool < h.Terms.PoolSize {
+				missing = append(missing, fmt.Sprintf("%d of %d pool routes", pool, h.Terms.PoolSize))
+			}
+			if near.How == "" || far.How == "" {
+				missing = append(missing, "no system route")
+			}
+			if len(missing) > 0 {
+				gaps = append(gaps, fmt.Sprintf("%s–%s %s", a, b, strings.Join(missing, " and ")))
+				evidence = append(evidence, near, far)
+			}
+		}
+	}
+	return gaps, evidence
+}
+
+func meshAdvice(t Terms) []Advice {
+	if t.Fronts == "shared" {
+		return []Advice{
+			{Target: "load-balancer", Text: "one frontend (an address or a port of its own) a node, leading to that node alone",
+				Set: map[string]string{"frontends": "per-node"}},
+			{Target: "nats-server", Text: `cluster { routes: [nats://<frontend of n1>, nats://<frontend of n2>, nats://<frontend of n3>], advertise: "<own frontend>" }`},
+		}
+	}
+	return []Advice{directRoutes}
+}
+
+// directRoutes repairs every route trouble with a balancer: routes need none.
+var directRoutes = Advice{Target: "nats-server",
+	Text: "cluster { routes: [nats://<n1's own address>:6222, …] }  # routes need no load balancer: they are dialled by every node and retried for ever"}

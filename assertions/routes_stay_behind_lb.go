@@ -1,0 +1,48 @@
+package assertions
+
+import "fmt"
+
+func init() {
+	register(Assertion{
+		Name:    "routes/stay-behind-lb",
+		Promise: "Every route crosses the balancer.",
+		Explain: "Servers tell each other the addresses of their peers and dial them: cluster.advertise if it is set, otherwise the address from " +
+			"which a connection came with the cluster port. A route made that way goes past the balancer, and what was proved about the " +
+			"balancer says nothing about it. Both ends of every route in /routez are compared with the balancer's own addresses.",
+		Speaks:  []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "outage", "restart"},
+		Links:   []string{"routes"},
+		Observe: forming,
+		Judge:   judgeStayBehind,
+		// The contract calls a bypass risky, never unsafe. Gossip fills the mesh that one shared frontend
+		// leaves incomplete.
+		Hostile: []string{"frontends=shared", "nats:cluster.advertise=none"},
+	})
+}
+
+func judgeStayBehind(h History) []Finding {
+	ours := map[string]bool{}
+	for _, e := range h.Kind(Balancer, "begin") {
+		ours[e.Addr], ours[e.Dial] = true, true
+	}
+	routes := h.Kind(Server, "route")
+	if len(routes) == 0 {
+		return skip("no route was ever seen")
+	}
+	past := map[string]Event{}
+	for _, e := range routes {
+		if addr := e.Addr + e.Dial; !ours[addr] {
+			past[addr] = e
+		}
+	}
+	measured := []Measure{count("routes_past_the_balancer", len(past), "routes")}
+	if len(past) == 0 {
+		return held("every route crosses the balancer", measured...)
+	}
+	var evidence []Event
+	for _, e := range past {
+		evidence = append(evidence, e)
+	}
+	return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s past the balancer", plural(len(past), "route end")), Measured: measured,
+		Advice:   []Advice{{Target: "nats-server", Text: `cluster { advertise: "<the node's own frontend>" } on every node`}},
+		Evidence: sample(evidence)}}
+}

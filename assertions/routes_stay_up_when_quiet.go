@@ -1,0 +1,101 @@
+package assertions
+
+import (
+	"fmt"
+	"time"
+)
+
+func init() {
+	register(Assertion{
+		Name:    "routes/stay-up-when-quiet",
+		Promise: "Routes that have nothing to say are not closed.",
+		Explain: "A quiet route carries nothing but PINGs, one per cluster.ping_interval from each end and at least one each 30 s. A balancer " +
+			"whose idle timeout is shorter closes it between two PINGs, and the servers make it again a second later, for ever. " +
+			"Counted while nothing is published: connections between nodes that end, beyond those that end in the control.",
+		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive", "max-lifetime"},
+		Links:   []string{"routes"},
+		Observe: quietly,
+		Judge:   judgeStayUp,
+		Hostile: []string{"max-lifetime=200ms"},
+	})
+}
+
+func judgeStayUp(h History) []Finding {
+	closed, watched, ok := closesWhileWatching(h)
+	if !ok {
+		return skip("the quiet routes were not watched to the end")
+	}
+	usual, usualWatched, _ := closesWhileWatching(h.control())
+	// The control's closes, for as long as we watched here.
+	expected := 0
+	if usualWatched > 0 {
+		expected = int(float64(len(usual)) * watched.Seconds() / usualWatched.Seconds())
+	}
+	beyond := max(0, len(closed)-expected)
+	measured := []Measure{count("closes", beyond, "closes"), seconds("watched", h.Terms.Real(watched))}
+	if h.Terms.Factor <= 1 {
+		// Only real time knows a rate: a scaled route spends its unscaled second of reconnecting too.
+		measured = append(measured, Measure{Name: "closes_per_minute", Value: round(float64(beyond) / watched.Minutes()), Unit: "1/min"})
+	}
+	said := fmt.Sprintf("%s closed in %s of quiet", plural(beyond, "route connection"), spoken(h.Terms.Real(watched)))
+	if h.Terms.Factor <= 1 {
+		said = fmt.Sprintf("%.0f route connections closed a minute", float64(beyond)/watched.Minutes())
+	}
+	if e, found := h.First(Client, "unhealed"); found {
+		return []Finding{{Verdict: Unsafe, Got: said + "; the routes were not all up at once within 30 s, though every node lived",
+			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e)}}
+	}
+	if beyond > 0 {
+		return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),
+			Evidence: sample(closed), Marginal: beyond == 1}}
+	}
+	return held("no route was closed while it was quiet", measured...)
+}
+
+// closesWhileWatching returns the route connections that ended in the hands-off window, and its length.
+func closesWhileWatching(h History) (closed []Event, watched time.Duration, ok bool) {
+	begin, began := h.First(Lab, "watch-begin")
+	end, finished := h.First(Lab, "watch-end")
+	if !began || !finished {
+		return nil, 0, false
+	}
+	seen := map[string]bool{}
+	for _, e := range h.Events {
+		if e.From != Balancer || (e.Kind != "expired" && e.Kind != "end") || !onRoute(e) || seen[e.Conn] {
+			continue
+		}
+		seen[e.Conn] = true // one that was ended silently is closed by its ends later
+		if e.At > begin.At && e.At <= end.At {
+			closed = append(closed, e)
+		}
+	}
+	return closed, end.At - begin.At, true
+}
+
+// quietAdvice is the smallest change that keeps quiet routes alive: more frequent pings, or a more
+// patient balancer.
+func quietAdvice(t Terms) []Advice {
+	var advice []Advice
+	idle := t.Real(t.Idle)
+	if idle > 0 {
+		// Two pings and a bit fit into one idle timeout, so that a late or lost one does not matter.
+		if ping := idle * 2 / 5; ping >= 500*time.Millisecond {
+			text := trimmed(ping.Truncate(100 * time.Millisecond))
+			advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("cluster { ping_interval: %q }", text),
+				Nats: map[string]string{"cluster.ping_interval": text}})
+		}
+		longer := trimmed((t.Real(t.RoutePing) * 5 / 2).Round(time.Second))
+		set := map[string]string{}
+		for name := range t.Settings {
+			if name == "idle-timeout" || name == "idle-timeout-client" || name == "idle-timeout-server" {
+				set[name] = longer
+			}
+		}
+		advice = append(advice, Advice{Target: "load-balancer", Text: "idle timeout of at least " + longer + " towards routes", Set: set})
+	}
+	if t.Lifetime > 0 {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards routes",
+			Set: map[string]string{"max-lifetime": "none"}})
+	}
+	return advice
+}

@@ -1,0 +1,110 @@
+package assertions
+
+import (
+	"context"
+	"net"
+	"time"
+)
+
+// Target is what an observation may touch: addresses and plain data, whoever stands behind them.
+type Target struct {
+	Nodes    []Node
+	Accounts []Account
+	Client   ClientTuning
+	Terms    Terms
+	// Canary is the tester's own connection through the same balancer; nil on a real endpoint.
+	Canary *Canary
+	// Control drives what only a lab can drive; nil on a real endpoint.
+	Control Control
+}
+
+// Node is one server as the tester reaches it, past every balancer.
+type Node struct {
+	Name    string
+	URL     string // of the client port
+	Monitor string // http://host:port
+	Route   string // host:port of its own route listener
+}
+
+// Account is an account the tester may use.
+type Account struct {
+	Name, User, Password string
+	JetStream, System    bool
+}
+
+// Canary is a frontend of the balancer under test whose only backend is the tester itself, so that both
+// ends of a connection through this balancer are in one hand.
+type Canary struct {
+	Addr    string       // dial here …
+	Backend net.Listener // … and the balancer's connection arrives here
+	Probed  string       // the same for a link that sends TCP keepalive probes every Terms.Probe
+}
+
+// Control is the lab's hand on what happens.
+type Control interface {
+	// Strike waits until every observation of the lab is ready, lets the setting's event happen once,
+	// and returns when it is over. Without an event it only lines the observations up.
+	Strike(ctx context.Context) error
+}
+
+// Terms are the facts that judges measure against. Durations are the lab's own (already divided by
+// Factor where they are scaled); Real gives back what an operator would see.
+type Terms struct {
+	Topology string
+	Nodes    []string
+	Fronts   string // per-node or shared
+	PoolSize int    // route connections a pair, without the one of the system account
+	// Factor divides idle timeouts, lifetimes and ping intervals in this lab. JetStream runs at 1 only.
+	Factor    float64
+	RoutePing time.Duration // effective route ping interval
+	PingMax   int           // unanswered pings that are allowed on routes
+	Idle      time.Duration // the shortest idle timeout of the balancer, 0 for none
+	Lifetime  time.Duration // the balancer's max-lifetime, 0 for none
+	Expiry    string        // manner of ending an idle connection
+	Probe     time.Duration // pause between the TCP keepalive probes of client links
+	Settings  map[string]string
+	// Strikes says which event happens in the middle: stall, outage, restart=crash, …; "" for none.
+	Strikes []string
+	// Event is how long that event lasts.
+	Event time.Duration
+	// JetStream is whether the servers run it.
+	JetStream bool
+}
+
+// Real turns a scaled duration of the lab into what it stands for.
+func (t Terms) Real(lab time.Duration) time.Duration {
+	if t.Factor <= 1 {
+		return lab
+	}
+	return time.Duration(float64(lab) * t.Factor)
+}
+
+// Setting returns the value given for an LB setting, or "".
+func (t Terms) Setting(name string) string { return t.Settings[name] }
+
+// Struck reports whether that event was part of the run.
+func (t Terms) Struck(names ...string) bool {
+	for _, s := range t.Strikes {
+		for _, n := range names {
+			if s == n {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Quiet is how long nothing is said in one quiet spell: long enough that an idle timeout which can
+// pass between two pings does pass, wherever in the ping interval the spell begins.
+func (t Terms) Quiet() time.Duration {
+	spell := t.RoutePing + max(t.Idle, t.RoutePing)
+	// A tenth for timers that are late on a busy machine, and the servers' own first ping about a second
+	// after a connection begins, which is not scaled.
+	return spell + spell/10
+}
+
+// Notice is the servers' own budget for noticing a dead peer: (ping_max + 1) intervals.
+func (t Terms) Notice() time.Duration { return time.Duration(t.PingMax+1) * t.RoutePing }
+
+// Pairs is how many unordered pairs of nodes there are.
+func (t Terms) Pairs() int { return len(t.Nodes) * (len(t.Nodes) - 1) / 2 }

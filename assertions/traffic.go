@@ -1,0 +1,51 @@
+package assertions
+
+import (
+	"context"
+	"time"
+)
+
+// talking keeps every account of every node talking through the event, so that each message that a
+// route does not carry is missed.
+var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+	c, err := gather(t, rec)
+	if err != nil {
+		_ = t.Control.Strike(ctx) // the others must not wait for us
+		return err
+	}
+	defer c.close()
+	c.tune(ctx)
+	first := c.next()
+	// Two seconds before the event show what is usual.
+	c.talk(ctx, 2*time.Second, 2*time.Second, nil)
+
+	during, over := context.WithCancel(ctx)
+	defer over()
+	struck := make(chan error, 1)
+	go func() {
+		err := t.Control.Strike(ctx)
+		over()
+		struck <- err
+	}()
+	c.talk(during, back+t.Terms.Event, back+t.Terms.Event, nil)
+	if err := <-struck; err != nil {
+		return err
+	}
+
+	least := 3 * time.Second // a route is made again within about one
+	if life := t.Terms.Lifetime; life > 0 {
+		least = 3*life + 3*time.Second // several generations of connections
+	}
+	limit := back
+	if least > limit {
+		limit = least + back
+	}
+	healed := c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
+	c.report(first, "event")
+	kind := "healed"
+	if !healed {
+		kind = "unhealed"
+	}
+	rec.Add(Event{From: Client, Kind: kind})
+	return ctx.Err()
+}}
