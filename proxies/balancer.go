@@ -1,0 +1,246 @@
+package proxies
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Front is one address at which a balancer accepts connections.
+type Front struct {
+	Name   string
+	Listen string // host:port; "" for 127.0.0.1 and a free port
+
+	// Keepalive is how often the links that dial this frontend send TCP keepalive probes, as
+	// modelled; 0 for links that send none, such as nats-server's own.
+	Keepalive time.Duration
+}
+
+// Backend is one address that a balancer forwards to.
+type Backend struct{ Name, Addr string }
+
+// Balancer is a load balancer that runs. Its methods may be called from any goroutine.
+type Balancer struct {
+	profile Profile
+	note    func(Event)
+	clock   *clock
+	doors   []*door
+	conns   atomic.Int64 // connections so far: their names
+
+	ctx  context.Context // ends at Close
+	stop context.CancelCauseFunc
+
+	event sync.Mutex // held by an event under way, and by Close
+
+	mu        sync.Mutex
+	served    bool
+	closed    bool
+	live      *instance   // takes new connections; nil while there is none
+	instances []*instance // live and those that a reload left with their connections
+	born      uint64      // instances so far
+}
+
+// Listen opens a balancer's frontends: their addresses are known and connections wait in the backlog,
+// but nothing is forwarded before Serve. note is called for each event from the goroutine in which it
+// happens, so it must be quick and must not call the balancer.
+func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
+	if err := p.Check(); err != nil {
+		return nil, err
+	}
+	b := &Balancer{profile: p, note: note, clock: newClock()}
+	b.ctx, b.stop = context.WithCancelCause(context.Background())
+	for _, f := range fronts {
+		if b.door(f.Name) != nil {
+			return nil, errors.Join(fmt.Errorf("listening: two frontends are called %q", f.Name), b.Close())
+		}
+		d, err := openDoor(f)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listening for frontend %s: %w", f.Name, err), b.Close())
+		}
+		b.doors = append(b.doors, d)
+	}
+	return b, nil
+}
+
+func (b *Balancer) door(front string) *door {
+	for _, d := range b.doors {
+		if d.Name == front {
+			return d
+		}
+	}
+	return nil
+}
+
+// Addr is a frontend's host:port, the same for the balancer's whole life; "" for one it does not have.
+func (b *Balancer) Addr(front string) string {
+	if d := b.door(front); d != nil {
+		return d.addr
+	}
+	return ""
+}
+
+// Serve begins to forward, each frontend to its own backends by name. It is called once.
+func (b *Balancer) Serve(backends map[string][]Backend) error {
+	b.event.Lock()
+	defer b.event.Unlock()
+	b.mu.Lock()
+	if b.closed || b.served {
+		b.mu.Unlock()
+		return errors.New("serving: the balancer is closed or serves already")
+	}
+	b.served = true
+	b.mu.Unlock()
+	for name := range backends {
+		if b.door(name) == nil {
+			return fmt.Errorf("serving: there is no frontend %q", name)
+		}
+	}
+	for _, d := range b.doors {
+		if d.backends = backends[d.Name]; len(d.backends) == 0 {
+			return fmt.Errorf("serving: frontend %s has no backend", d.Name)
+		}
+	}
+	b.renew()
+	for _, d := range b.doors {
+		d.admit(b.receive)
+	}
+	return nil
+}
+
+// Strike performs the profile's events, each once and in the order of the settings, and returns when
+// they are over: at once where there is none. Cancelling the context ends an event early, with the
+// balancer as it is after the event. It needs Serve.
+func (b *Balancer) Strike(ctx context.Context) error {
+	b.event.Lock()
+	defer b.event.Unlock()
+	b.mu.Lock()
+	live := b.live
+	b.mu.Unlock()
+	if live == nil {
+		return errors.New("striking: the balancer does not serve")
+	}
+	for _, p := range live.policies {
+		if s, ok := p.(Striker); ok {
+			if err := s.Strike(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// CutOne ends the oldest connection that is being forwarded, by RST at both ends; ok is false if
+// there is none.
+func (b *Balancer) CutOne() (conn string, ok bool) {
+	b.mu.Lock()
+	instances := b.instances
+	b.mu.Unlock()
+	for _, i := range instances {
+		for _, f := range i.oldestFirst() {
+			if f.cut() {
+				return f.id, true
+			}
+		}
+	}
+	return "", false
+}
+
+// Close ends everything and waits for it: no connection, port or goroutine is left. Closing again
+// does nothing.
+func (b *Balancer) Close() error {
+	b.stop(errors.New("close")) // an event under way ends early
+	b.event.Lock()
+	defer b.event.Unlock()
+	b.mu.Lock()
+	again := b.closed
+	b.closed = true
+	b.mu.Unlock()
+	if again {
+		return nil
+	}
+	errs := []error{b.fall("close")}
+	for _, d := range b.doors {
+		errs = append(errs, d.hold.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// receive carries one accepted connection, from the goroutine that is its own.
+func (b *Balancer) receive(d *door, c *net.TCPConn) {
+	b.mu.Lock()
+	live := b.live
+	entered := live != nil && live.enter()
+	b.mu.Unlock()
+	if !entered { // it was accepted just before the balancer fell
+		c.SetLinger(0)
+		c.Close()
+		return
+	}
+	defer live.leave()
+	live.cross(d, c)
+}
+
+// renew makes a new instance, with policies that remember nothing, take the new connections.
+func (b *Balancer) renew() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.born++
+	b.live = newInstance(b, b.born)
+	b.instances = append(b.instances, b.live)
+}
+
+// fall closes the frontends, so that connecting is refused by RST, and ends every connection by FIN.
+func (b *Balancer) fall(why string) error {
+	errs := make([]error, 0, len(b.doors))
+	for _, d := range b.doors {
+		errs = append(errs, d.shut())
+	}
+	b.mu.Lock()
+	old := b.instances
+	b.live, b.instances = nil, nil
+	b.mu.Unlock()
+	for _, i := range old {
+		errs = append(errs, i.end(why))
+	}
+	for _, d := range b.doors {
+		d.crossing.Wait()
+	}
+	return errors.Join(errs...)
+}
+
+// rise opens the frontends at their old addresses, with nothing remembered.
+func (b *Balancer) rise() error {
+	b.renew()
+	for _, d := range b.doors {
+		if err := d.reopen(); err != nil {
+			return fmt.Errorf("opening frontend %s again: %w", d.Name, err)
+		}
+		d.admit(b.receive)
+	}
+	return nil
+}
+
+// stall holds everything until resume is called.
+func (b *Balancer) stall()  { b.clock.stop(); b.tell(KindStall) }
+func (b *Balancer) resume() { b.tell(KindResume); b.clock.resume() }
+
+// tell notes an event of the whole balancer.
+func (b *Balancer) tell(kind string) { b.note(Event{At: time.Now(), Kind: kind}) }
+
+// pause waits for d; it returns early, with the reason, when the context or the balancer ends.
+func (b *Balancer) pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-b.ctx.Done():
+		return fmt.Errorf("the balancer ended: %w", context.Cause(b.ctx))
+	}
+}

@@ -1,0 +1,86 @@
+package proxies
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// door is a frontend's listening side.
+type door struct {
+	Front
+	addr     string
+	hold     io.Closer // keeps the port ours while nothing listens
+	listener *net.TCPListener
+	backends []Backend
+
+	accepting sync.WaitGroup // the accept loop
+	crossing  sync.WaitGroup // the connections it let in
+}
+
+// openDoor listens, which puts connections into the backlog.
+func openDoor(f Front) (*door, error) {
+	if f.Listen == "" {
+		f.Listen = "127.0.0.1:0"
+	}
+	addr, hold, err := holdPort(f.Listen)
+	if err != nil {
+		return nil, err
+	}
+	d := &door{Front: f, addr: addr, hold: hold}
+	if err := d.reopen(); err != nil {
+		return nil, errors.Join(err, hold.Close())
+	}
+	d.addr = d.listener.Addr().String()
+	return d, nil
+}
+
+// reopen listens at the door's address.
+func (d *door) reopen() error {
+	// Keepalives of our own would be activity that the balancer under test does not have.
+	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", d.addr)
+	if err != nil {
+		return err
+	}
+	d.listener = l.(*net.TCPListener)
+	return nil
+}
+
+// admit lets connections in, each handled in a goroutine of its own, so that none waits for another's
+// dial.
+func (d *door) admit(receive func(*door, *net.TCPConn)) {
+	l := d.listener
+	d.accepting.Go(func() {
+		for {
+			c, err := l.AcceptTCP()
+			switch {
+			case err == nil:
+				d.crossing.Go(func() { receive(d, c) })
+			case errors.Is(err, net.ErrClosed):
+				return
+			default:
+				// Out of file descriptors, most likely: connections wait in the backlog meanwhile.
+				time.Sleep(acceptAgain)
+			}
+		}
+	})
+}
+
+// acceptAgain is how long accepting rests after an error that may pass: short beside a client's
+// patience of 2 s, long beside a busy loop.
+const acceptAgain = 20 * time.Millisecond
+
+// shut stops listening and accepting: those in the backlog are reset, those who connect refused. A
+// door that could not be reopened is shut already.
+func (d *door) shut() error {
+	if d.listener == nil {
+		return nil
+	}
+	err := d.listener.Close()
+	d.accepting.Wait()
+	d.listener = nil
+	return err
+}

@@ -1,0 +1,156 @@
+package proxies
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// none is the value that turns a duration off.
+const none = "none"
+
+// offWords are what people write when they mean none.
+var offWords = []string{"", "off", "no", "never", "false", "disabled", "infinite", "unlimited", "-1"}
+
+// parseDuration reads a setting's duration, 0 for none. The error says what was given, what is
+// allowed and what was probably meant.
+func parseDuration(setting, value string) (time.Duration, error) {
+	if value == none {
+		return 0, nil
+	}
+	if slices.Contains(offWords, strings.ToLower(value)) {
+		return 0, fmt.Errorf("%s=%s: to turn it off, %[1]s=none; otherwise a duration such as 60s", setting, value)
+	}
+	d, err := time.ParseDuration(value)
+	switch {
+	case err == nil && d > 0:
+		return d, nil
+	case err == nil && d == 0:
+		return 0, fmt.Errorf("%s=%s: a duration must be longer than zero; to turn it off, %[1]s=none", setting, value)
+	case err == nil:
+		return 0, fmt.Errorf("%s=%s: a duration cannot be negative: %s? To turn it off, %[1]s=none", setting, value, strings.TrimPrefix(value, "-"))
+	}
+	guess, bare := likelyDuration(value)
+	switch {
+	case bare:
+		return 0, fmt.Errorf("%s=%s: a duration needs a unit: %s?", setting, value, guess)
+	case guess != "":
+		return 0, fmt.Errorf("%s=%s: not a duration: %s?", setting, value, guess)
+	}
+	return 0, fmt.Errorf("%s=%s: not a duration; allowed are none and durations such as 250ms, 60s or 5m", setting, value)
+}
+
+var numberAndUnit = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*([a-z]*)$`)
+
+// unitWords are units as people write them, by Go's name of the unit.
+var unitWords = map[string][]string{
+	"ms": {"ms", "msec", "msecs", "millis", "millisecond", "milliseconds"},
+	"s":  {"", "s", "sec", "secs", "second", "seconds"},
+	"m":  {"m", "min", "mins", "minute", "minutes"},
+	"h":  {"h", "hr", "hrs", "hour", "hours"},
+}
+
+// likelyDuration guesses what a malformed duration meant, "" if nothing suggests itself; bare is true
+// where only the unit is missing.
+func likelyDuration(value string) (guess string, bare bool) {
+	parts := numberAndUnit.FindStringSubmatch(strings.ToLower(strings.TrimSpace(value)))
+	if parts == nil {
+		return "", false
+	}
+	for unit, words := range unitWords {
+		if !slices.Contains(words, parts[2]) {
+			continue
+		}
+		if d, err := time.ParseDuration(parts[1] + unit); err == nil && d > 0 {
+			return parts[1] + unit, parts[2] == ""
+		}
+	}
+	return "", false
+}
+
+// formatDuration writes a duration as operators do: 60s, 350s, 1h; none for 0.
+func formatDuration(d time.Duration) string {
+	switch {
+	case d == 0:
+		return none
+	case d%time.Second == 0 && d <= 10*time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	text := d.String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, zero) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
+}
+
+// scaled divides a duration by the time scale, never down to 0, which would mean none.
+func scaled(d time.Duration, factor float64) time.Duration {
+	if d == 0 {
+		return 0
+	}
+	return max(time.Duration(float64(d)/factor), 1)
+}
+
+// parseWord reads a setting's value that is one of a few words.
+func parseWord(setting, value string, words ...string) (string, error) {
+	if slices.Contains(words, value) {
+		return value, nil
+	}
+	meant := ""
+	if close := near(value, words); len(close) > 0 {
+		meant = fmt.Sprintf(": did you mean %s?", strings.Join(close, " or "))
+	}
+	return "", fmt.Errorf("%s=%s%s (allowed: %s)", setting, value, meant, strings.Join(words, ", "))
+}
+
+// most is how many near names an error names; more is a list, not a suggestion.
+const most = 3
+
+// near lists the names that a mistyped one may stand for, the nearest first: those within a third of
+// its length in edits, and failing these, those that contain it.
+func near(given string, names []string) []string {
+	given = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(given)), "_", "-")
+	if given == "" {
+		return nil
+	}
+	var close []string
+	for _, n := range names {
+		if edits(given, n) <= max(1, len(given)/3) {
+			close = append(close, n)
+		}
+	}
+	slices.SortStableFunc(close, func(a, b string) int { return edits(given, a) - edits(given, b) })
+	if len(close) == 0 {
+		for _, n := range names {
+			if strings.Contains(n, given) {
+				close = append(close, n)
+			}
+		}
+	}
+	return close[:min(len(close), most)]
+}
+
+// edits is the Levenshtein distance: how many letters to insert, delete or replace.
+func edits(a, b string) int {
+	prev := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := range len(a) {
+		next := make([]int, len(b)+1)
+		next[0] = i + 1
+		for j := range len(b) {
+			replace := prev[j]
+			if a[i] != b[j] {
+				replace++
+			}
+			next[j+1] = min(replace, prev[j+1]+1, next[j]+1)
+		}
+		prev = next
+	}
+	return prev[len(b)]
+}
