@@ -181,10 +181,11 @@ func (b *block) find(key string) *entry {
 
 func (b *block) write(w *strings.Builder, indent string) {
 	for i, e := range b.entries {
+		// An empty line sets off the outermost blocks.
+		if i > 0 && indent == "" && (e.nested != nil || b.entries[i-1].nested != nil) {
+			w.WriteByte('\n')
+		}
 		if e.nested != nil {
-			if i > 0 && indent == "" {
-				w.WriteByte('\n')
-			}
 			fmt.Fprintf(w, "%s%s {\n", indent, e.key)
 			e.nested.write(w, indent+"  ")
 			fmt.Fprintf(w, "%s}\n", indent)

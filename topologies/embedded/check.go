@@ -45,7 +45,7 @@ func (r *runtime) Check(b topologies.Build) error {
 			objections = append(objections, fmt.Errorf("--nats %s: want %s", kv, wrong))
 			continue
 		}
-		warnings, err := read(text)
+		_, warnings, err := read(text)
 		if err != nil {
 			objections = append(objections, fmt.Errorf("--nats %s: nats-server says: %w%s", kv, err, suggestion(kv.Key)))
 		}
@@ -61,17 +61,33 @@ func (r *runtime) Check(b topologies.Build) error {
 		if err != nil {
 			return err
 		}
-		if _, err := read(text); err != nil {
-			return fmt.Errorf("the configuration of node %s: nats-server says: %w", m.Name, err)
+		opts, _, err := read(text)
+		if err == nil {
+			// Making a server starts nothing. It is where the server compares settings with each other.
+			_, err = server.NewServer(opts)
+		}
+		if err != nil {
+			return fmt.Errorf("%snats-server says: %w", together(b.Tuning.Nats), err)
 		}
 	}
 	return nil
 }
 
-// read reads a configuration with the server's own parser and has a server made of it, which is where
-// the server compares settings with each other. Nothing is started.
-func read(text string) (warnings []string, err error) {
-	opts := &server.Options{NoSigs: true, NoLog: true}
+// together names settings of which each may be right alone.
+func together(given []topologies.KeyValue) string {
+	if len(given) == 0 {
+		return ""
+	}
+	names := make([]string, len(given))
+	for i, kv := range given {
+		names[i] = kv.String()
+	}
+	return "--nats " + strings.Join(names, " --nats ") + ": "
+}
+
+// read reads a configuration with the server's own parser.
+func read(text string) (opts *server.Options, warnings []string, err error) {
+	opts = &server.Options{NoSigs: true, NoLog: true}
 	if err := opts.ProcessConfigString(text); err != nil {
 		// Errors and warnings come as one; only this tells them apart.
 		var both interface {
@@ -79,20 +95,20 @@ func read(text string) (warnings []string, err error) {
 			Warnings() []error
 		}
 		if !errors.As(err, &both) {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, w := range both.Warnings() {
 			warnings = append(warnings, unplaced(w).Error())
 		}
-		if errs := both.Errors(); len(errs) > 0 {
-			for i := range errs {
-				errs[i] = unplaced(errs[i])
-			}
-			return warnings, errors.Join(errs...)
+		var errs []error
+		for _, e := range both.Errors() {
+			errs = append(errs, unplaced(e))
+		}
+		if len(errs) > 0 {
+			return nil, warnings, errors.Join(errs...)
 		}
 	}
-	_, err = server.NewServer(opts)
-	return warnings, err
+	return opts, warnings, nil
 }
 
 // unplaced gives an error of the parser without the place in a text that the user has not written.

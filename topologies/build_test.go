@@ -1,0 +1,153 @@
+package topologies
+
+import (
+	"reflect"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// build is routes-behind-lb with these --nats settings.
+func build(t testing.TB, nats ...string) Build {
+	t.Helper()
+	top, ok := Find("routes-behind-lb")
+	if !ok {
+		t.Fatal("there is no routes-behind-lb")
+	}
+	b := Build{Topology: top}
+	for _, s := range nats {
+		kv, err := ParseKeyValue(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Tuning.Nats = append(b.Tuning.Nats, kv)
+	}
+	return b
+}
+
+func TestRouting(t *testing.T) {
+	usual := Routing{PingInterval: 30 * time.Second, PingMax: 2, PoolSize: 3, Dedicated: []string{"SYS"}, Advertise: true}
+	for _, c := range []struct {
+		name   string
+		nats   []string
+		change func(*Routing)
+	}{
+		{"defaults", nil, func(*Routing) {}},
+		{"the top level counts below the cap", []string{"ping_interval=8s"}, func(r *Routing) { r.PingInterval = 8 * time.Second }},
+		{"the cap cuts the top level", []string{"ping_interval=5m"}, func(*Routing) {}},
+		{"the cap cuts the cluster's own", []string{"cluster.ping_interval=31s"}, func(*Routing) {}},
+		{"the cluster's own wins", []string{"cluster.ping_interval=8s", "ping_interval=2s"}, func(r *Routing) { r.PingInterval = 8 * time.Second }},
+		{"a bare number is seconds", []string{"cluster.ping_interval=7"}, func(r *Routing) { r.PingInterval = 7 * time.Second }},
+		{"minutes are minutes", []string{"ping_interval=1m"}, func(*Routing) {}},
+		{"zero is not set", []string{"cluster.ping_interval=0", "cluster.ping_max=0"}, func(*Routing) {}},
+		{"none is not set", []string{"cluster.ping_interval=none", "ping_interval=3s"}, func(r *Routing) { r.PingInterval = 3 * time.Second }},
+		{"the cluster's own ping_max wins", []string{"ping_max=5", "cluster.ping_max=4"}, func(r *Routing) { r.PingMax = 4 }},
+		{"the top level's ping_max", []string{"ping_max=5"}, func(r *Routing) { r.PingMax = 5 }},
+		{"a larger pool", []string{"cluster.pool_size=5"}, func(r *Routing) { r.PoolSize = 5 }},
+		{"no pool, no dedicated routes", []string{"cluster.pool_size=-1"}, func(r *Routing) { r.PoolSize, r.Dedicated = 0, nil }},
+		{"dedicated routes", []string{`cluster.accounts=[JS, "ACC0"]`}, func(r *Routing) { r.Dedicated = []string{"SYS", "JS", "ACC0"} }},
+		{"not advertised", []string{"cluster.advertise=none"}, func(r *Routing) { r.Advertise = false }},
+		{"advertised otherwise", []string{"cluster.advertise=10.1.2.3:6222"}, func(*Routing) {}},
+		{"the cluster's group wins", []string{"lab:ping_interval=4s", "ping_interval=9s"}, func(r *Routing) { r.PingInterval = 4 * time.Second }},
+		{"what makes no sense is not given", []string{"cluster.ping_interval=soon", "cluster.pool_size=many"}, func(*Routing) {}},
+	} {
+		want := usual
+		c.change(&want)
+		b := build(t, c.nats...)
+		b.Tuning.Factor = 8 // must not matter
+		if got := b.Routing(); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, want)
+		}
+	}
+}
+
+func TestAccounts(t *testing.T) {
+	b := build(t)
+	b.JetStream = true
+	want := []Account{
+		{Name: "SYS", User: "sys", Password: "sys", System: true, RouteIndex: -1},
+		{Name: "JS", User: "js", Password: "js", JetStream: true, RouteIndex: 0},
+		{Name: "ACC0", User: "acc0", Password: "acc0", RouteIndex: 0},
+		{Name: "ACC1c", User: "acc1c", Password: "acc1c", RouteIndex: 1},
+		{Name: "ACC2", User: "acc2", Password: "acc2", RouteIndex: 2},
+	}
+	if got := b.Accounts(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	b.JetStream = false
+	for _, a := range b.Accounts() {
+		if a.JetStream {
+			t.Errorf("%s has JetStream in a build without", a.Name)
+		}
+	}
+}
+
+func TestEveryPoolIndexHasOneAccount(t *testing.T) {
+	for size := -1; size <= maxPoolSize; size++ {
+		b := build(t, "cluster.pool_size="+strconv.Itoa(size))
+		count := map[int]int{}
+		names := map[string]bool{}
+		for _, a := range b.Accounts() {
+			if names[a.Name] {
+				t.Errorf("pool of %d: two accounts are called %s", size, a.Name)
+			}
+			names[a.Name] = true
+			if !a.System && !a.JetStream {
+				count[a.RouteIndex]++
+			}
+		}
+		indices := size
+		switch {
+		case size == 0:
+			indices = defaultPoolSize
+		case size < 0:
+			indices = 1
+		}
+		for i := range indices {
+			if count[i] != 1 {
+				t.Errorf("pool of %d: index %d has %d accounts, want 1", size, i, count[i])
+			}
+		}
+	}
+}
+
+// These sums are FNV-1a's published test vectors (Noll), modulo 1000.
+func TestPoolIndexIsFNV1a(t *testing.T) {
+	for text, sum := range map[string]uint32{"": 0x811c9dc5, "a": 0xe40c292c, "foobar": 0xbf9cf968} {
+		if got, want := poolIndex(text, 1000), int(sum%1000); got != want {
+			t.Errorf("%q: got %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestUserErrorsOfABuild(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		nats []string
+		want string
+	}{
+		{"twice", []string{"ping_max=2", "ping_max=3"}, "--nats ping_max=3: ping_max was given already, as 2"},
+		{"twice in two spellings", []string{"cluster.advertise=a:1", "cluster.cluster_advertise=b:1"}, "was given already, as a:1"},
+		{"a group that is not there", []string{"hub:ping_max=2"}, `has no group of servers called "hub"; there is lab`},
+		{"block and value", []string{"cluster.compression=off", "cluster.compression.mode=s2_fast"}, "contradicts --nats cluster.compression=off"},
+		{"below a value", []string{"cluster.routes.x=1"}, "is a value and no block"},
+		{"a whole block of the lab's", []string{"cluster=none"}, "one by one, as in cluster.KEY=VALUE"},
+		{"a node's own port", []string{"port=4222"}, "addresses of its own"},
+		{"a node's own port, otherwise", []string{"cluster.listen=0.0.0.0:6222"}, "addresses of its own"},
+		{"the monitor's port, otherwise", []string{"monitor_port=none"}, "addresses of its own"},
+		{"the accounts", []string{"accounts.X.users=[]"}, "accounts of the lab's own"},
+		{"the store", []string{"jetstream.storedir=/x"}, "a directory of its own"},
+		{"not a duration", []string{"cluster.ping_interval=soon"}, "--nats cluster.ping_interval=soon: want a duration"},
+		{"backwards", []string{"ping_interval=-3s"}, "above zero"},
+		{"no number", []string{"cluster.pool_size=3s"}, "--nats cluster.pool_size=3s: want a whole number"},
+		{"too large a pool", []string{"cluster.pool_size=65"}, "up to 64"},
+		{"negative pings", []string{"ping_max=-1"}, "zero (the default, 2) or more"},
+		{"no address", []string{"cluster.advertise=a:b"}, "--nats cluster.advertise=a:b: want host:port"},
+	} {
+		_, err := Render(build(t, c.nats...), Member{Name: "n1"})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q in it", c.name, err, c.want)
+		}
+	}
+}

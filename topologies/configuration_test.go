@@ -1,0 +1,84 @@
+package topologies
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files of testdata")
+
+func TestRender(t *testing.T) {
+	perNode := map[Front]string{{Routes, "n1"}: "127.0.0.1:7001", {Routes, "n2"}: "127.0.0.1:7002", {Routes, "n3"}: "127.0.0.1:7003"}
+	member := Member{
+		Name: "n2", Host: "127.0.0.1", Dir: "/var/lab/n2", Monitor: 8222,
+		Ports: map[Link]int{Clients: 4222, Routes: 6222},
+	}
+	for _, c := range []struct {
+		file string
+		make func() Build
+	}{
+		{"frontend_a_node", func() Build {
+			b := build(t)
+			b.JetStream, b.Fronts = true, perNode
+			return b
+		}},
+		{"shared_frontend", func() Build {
+			b := build(t)
+			b.JetStream, b.Fronts = true, map[Front]string{{Routes, VIP}: "127.0.0.1:7000"}
+			return b
+		}},
+		{"scaled", func() Build {
+			b := build(t, "cluster.ping_interval=20s")
+			b.Fronts, b.Tuning.Factor = perNode, 7
+			return b
+		}},
+		{"tuned", func() Build {
+			b := build(t, "ping_interval=2m", "lab:cluster.ping_max=5", "cluster.ping_max=3", "cluster.advertise=none",
+				"cluster.pool_size=1", "jetstream.max_mem=64MB", "websocket.no_tls=true", "server_tags=[a, b]")
+			b.JetStream, b.Fronts = true, perNode
+			return b
+		}},
+	} {
+		got, err := Render(c.make(), member)
+		if err != nil {
+			t.Errorf("%s: %v", c.file, err)
+			continue
+		}
+		golden := filepath.Join("testdata", c.file+".conf")
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != string(want) {
+			t.Errorf("%s: got\n%s\nwant\n%s", c.file, got, want)
+		}
+	}
+}
+
+func TestAScaledBuildWithoutJetStreamIgnoresItsSettings(t *testing.T) {
+	plain, err := Render(build(t), Member{Name: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tuned, err := Render(build(t, "jetstream.max_file_store=1GB"), Member{Name: "n1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if tuned != plain {
+		t.Errorf("a jetstream block was written:\n%s", tuned)
+	}
+}
+
+func TestRenderKnowsItsNodes(t *testing.T) {
+	if _, err := Render(build(t), Member{Name: "n9"}); err == nil {
+		t.Error("a node that the topology does not have was rendered")
+	}
+}

@@ -1,0 +1,114 @@
+package embedded
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// given is a build with these --nats settings.
+func given(t *testing.T, nats ...string) topologies.Build {
+	t.Helper()
+	b := topologies.Build{Topology: behind(t), JetStream: true}
+	for _, s := range nats {
+		kv, err := topologies.ParseKeyValue(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Tuning.Nats = append(b.Tuning.Nats, kv)
+	}
+	return b
+}
+
+func TestCheckAccepts(t *testing.T) {
+	for _, nats := range [][]string{
+		nil,
+		{"cluster.ping_interval=8s", "ping_interval=1m30s", "ping_max=3"},
+		{"cluster.advertise=none", "cluster.no_advertise=true"},
+		{"cluster.ping_interval=5"}, // with a warning
+		{"ping_interval=2m", "cluster.ping_max=none"},
+		{"write_deadline=5s", "max_payload=8MB", "max_pending=64MB"},
+		{"cluster.compression=s2_fast"},
+		{"cluster.compression.mode=s2_auto", "cluster.compression.rtt_thresholds=[10ms, 50ms]"},
+		{"cluster.accounts=[JS]"},
+		{"cluster.pool_size=-1"},
+		{"lab:cluster.ping_interval=3s"},
+		{"server_tags=[a, b]", "server_metadata.Region=west 1"},
+		{"jetstream.sync_interval=always", "jetstream.max_mem=64MB"},
+		{"lame_duck_duration=2m", "lame_duck_grace_period=5s"},
+	} {
+		for _, factor := range []float64{1, 7} {
+			b := given(t, nats...)
+			b.Tuning.Factor, b.JetStream = factor, factor == 1
+			if err := New(Options{}).Check(b); err != nil {
+				t.Errorf("%v, time scale %v: %v", nats, factor, err)
+			}
+		}
+	}
+}
+
+func TestCheckSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		nats []string
+		want []string
+	}{
+		{"a slip", []string{"cluster.ping_intervall=2s"},
+			[]string{`--nats cluster.ping_intervall=2s: nats-server says: unknown field "ping_intervall"; did you mean cluster.ping_interval`}},
+		{"the right key in no block", []string{"pool_size=2"}, []string{`unknown field "pool_size"; did you mean cluster.pool_size?`}},
+		{"a dash", []string{"ping-interval=2s"}, []string{"did you mean ping_interval"}},
+		{"something else", []string{"nothing_like_it=2s"}, []string{`unknown field "nothing_like_it"`}},
+		{"not a flag", []string{"cluster.no_advertise=maybe"}, []string{"--nats cluster.no_advertise=maybe: want true or false"}},
+		{"not a size", []string{"max_payload=big"}, []string{"want a number of bytes"}},
+		{"not a list", []string{"cluster.accounts=JS"}, []string{"want a list"}},
+		{"not a compression", []string{"cluster.compression=zip"}, []string{"nats-server says: ", `"zip"`}},
+		{"not a policy", []string{"write_timeout=often"}, []string{"--nats write_timeout=often: nats-server says: "}},
+		{"below the minimum", []string{"lame_duck_duration=5s"}, []string{"minimum is 30 seconds"}},
+		{"two that do not fit each other", []string{"max_payload=8MB", "max_pending=1MB"},
+			[]string{"--nats max_payload=8MB --nats max_pending=1MB: nats-server says", "cannot be higher than max_pending"}},
+		{"two mistakes at once", []string{"debugg=true", "cluster.connect_retries=some"}, []string{"did you mean debug?", "connect_retries=some: want a whole number"}},
+		{"a block in a group that is not there", []string{"hub:debug=true"}, []string{`no group of servers called "hub"`}},
+		{"wrong though there is no such block in a scaled lab", []string{"jetstream.max_filestore=1GB"}, []string{"did you mean jetstream.max_file_store?"}},
+	} {
+		b := given(t, c.nats...)
+		err := New(Options{}).Check(b)
+		b.JetStream = false
+		if other := New(Options{}).Check(b); (other == nil) != (err == nil) {
+			t.Errorf("%s: with JetStream %v, without %v", c.name, err, other)
+		}
+		if err == nil {
+			t.Errorf("%s: no objection", c.name)
+			continue
+		}
+		for _, want := range c.want {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v; want %q in it", c.name, err, want)
+			}
+		}
+	}
+}
+
+// The table must not know keys that the server does not, nor call a kind by another's name.
+func TestTheServerKnowsEveryKeyOfTheTable(t *testing.T) {
+	right := map[kind]string{flag: "true", number: "10", size: "512KB", duration: "45s", text: "A", array: "[]"}
+	special := map[string]string{
+		"cluster.advertise": "127.0.0.1:1", "client_advertise": "127.0.0.1:1", "cluster.compression": "accept",
+		"write_timeout": "close", "cluster.write_timeout": "close", "cluster.routes": "[nats://127.0.0.1:1]",
+		"lame_duck_grace_period": "5s", "cluster.accounts": "[JS]", "max_pending": "2MB",
+	}
+	wrong := map[kind]string{flag: "7", number: "x", size: "x", duration: "x", array: "x"}
+	for key, k := range keys {
+		value, ok := special[key]
+		if !ok {
+			value = right[k]
+		}
+		b := given(t, key+"="+value)
+		if err := New(Options{}).Check(b); err != nil {
+			t.Errorf("%s, %s: %v", key, k, err)
+		}
+		if bad, ok := wrong[k]; ok && wrongKind(topologies.KeyValue{Key: key, Value: bad}) == "" {
+			t.Errorf("%s=%s is taken for %s", key, bad, k)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package embedded
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// forwarders are the simplest balancers: one frontend a node, everything passed on. They listen at
+// once and forward when told to; until then connections wait in the backlog.
+type forwarders []*forwarder
+
+type forwarder struct {
+	node     string
+	listener net.Listener
+	all      sync.WaitGroup
+
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func listen(t testing.TB, top topologies.Topology) (forwarders, map[topologies.Front]string) {
+	t.Helper()
+	var fs forwarders
+	fronts := map[topologies.Front]string{}
+	for _, node := range top.Nodes() {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fs = append(fs, &forwarder{node: node, listener: l})
+		fronts[topologies.Front{Link: topologies.Routes, Name: node}] = l.Addr().String()
+	}
+	return fs, fronts
+}
+
+func (fs forwarders) serve(d topologies.Deployment) {
+	for i, f := range fs {
+		f.all.Go(func() { f.accept(d.Nodes()[i].Addr(topologies.Routes)) })
+	}
+}
+
+func (f *forwarder) accept(backend string) {
+	for {
+		front, err := f.listener.Accept()
+		if err != nil {
+			return
+		}
+		back, err := net.Dial("tcp", backend)
+		if err != nil {
+			front.Close()
+			continue
+		}
+		f.mu.Lock()
+		f.conns = append(f.conns, front, back)
+		f.mu.Unlock()
+		f.all.Go(func() { io.Copy(front, back); front.Close() })
+		f.all.Go(func() { io.Copy(back, front); back.Close() })
+	}
+}
+
+func (fs forwarders) close() {
+	for _, f := range fs {
+		f.listener.Close()
+		f.mu.Lock()
+		for _, c := range f.conns {
+			c.Close()
+		}
+		f.mu.Unlock()
+		f.all.Wait()
+	}
+}
