@@ -44,7 +44,7 @@ var Canaries = &Observation{Name: "canary", Strikes: true, Watch: func(ctx conte
 		}
 		near, far, err := nest.pair(ctx, c.addr)
 		if err != nil {
-			return errors.Join(fmt.Errorf("opening the %s canary: %w", c.name, err), t.Control.Strike(ctx))
+			return fmt.Errorf("opening the %s canary: %w", c.name, err)
 		}
 		silent = append(silent, func() { keepSilent(ctx, t.Terms, rec, c.name, near, far) })
 	}
@@ -163,7 +163,7 @@ func mannerOf(err error) string {
 func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
 	near, far, err := n.pair(ctx, t.Canary.Addr)
 	if err != nil {
-		return errors.Join(fmt.Errorf("opening the chatting canary: %w", err), t.Control.Strike(ctx))
+		return fmt.Errorf("opening the chatting canary: %w", err)
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -115,12 +115,22 @@ func advisories(h History, kind string, begin time.Duration) []Event {
 
 // ackGap is the longest time for which a stream that was published to acknowledged nothing.
 func ackGap(h History) (stream string, gap time.Duration) {
+	begin, _ := h.First(Lab, "pause-begin")
+	end, _ := h.First(Lab, "pause-end")
 	last := map[string]time.Duration{}
 	for _, e := range h.Kind(Client, "acked") {
-		if was, ok := last[e.Stream]; ok && e.At-was > gap {
-			stream, gap = e.Stream, e.At-was
-		}
+		was, ok := last[e.Stream]
 		last[e.Stream] = e.At
+		if !ok {
+			continue
+		}
+		waited := e.At - was
+		if was <= begin.At && e.At >= end.At {
+			waited -= end.At - begin.At // nothing was published in the pause
+		}
+		if waited > gap {
+			stream, gap = e.Stream, waited
+		}
 	}
 	return stream, gap
 }

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// forming watches the routes from the first moment until the mesh is whole, or until the peers' time is
+// Forming watches the routes from the first moment until the mesh is whole, or until the peers' time is
 // up, and again when all is over. What else is watched builds on it.
-var forming = &Observation{Name: "forming", First: true, Watch: lookForMesh, After: lookForMesh}
+var Forming = &Observation{Name: "forming", First: true, Watch: lookForMesh, After: lookForMesh}
 
 func lookForMesh(ctx context.Context, t Target, rec *Recorder) error {
 	awaitMesh(ctx, t, rec, back)
@@ -84,7 +84,7 @@ func (m mesh) full(terms Terms) bool {
 			if node == peer {
 				continue
 			}
-			if pool, system := m.between(node, peer); pool < terms.PoolSize || system < 1 {
+			if pool, system := m.between(node, peer); pool < terms.PoolSize || system < terms.Dedicated {
 				return false
 			}
 		}
@@ -101,7 +101,7 @@ func (m mesh) record(t Target, rec *Recorder) {
 			}
 			pool, system := m.between(n.Name, p.Name)
 			e := Event{From: Server, Kind: "pool", Node: n.Name, Peer: p.Name, Count: pool}
-			if system > 0 {
+			if system >= t.Terms.Dedicated {
 				e.How = "system"
 			}
 			rec.Add(e)

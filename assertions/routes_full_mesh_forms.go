@@ -18,7 +18,7 @@ func init() {
 		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "stall", "outage", "restart"},
 		Links:  []string{"routes"},
 
-		Observe: forming,
+		Observe: Forming,
 		Judge:   judgeFullMesh,
 		Hostile: []string{"frontends=shared"},
 	})

@@ -11,7 +11,7 @@ func init() {
 			"balancer says nothing about it. Both ends of every route in /routez are compared with the balancer's own addresses.",
 		Speaks:  []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "outage", "restart"},
 		Links:   []string{"routes"},
-		Observe: forming,
+		Observe: Forming,
 		Judge:   judgeStayBehind,
 		// The contract calls a bypass risky, never unsafe. Gossip fills the mesh that one shared frontend
 		// leaves incomplete.

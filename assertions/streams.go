@@ -23,7 +23,7 @@ const streamCount = 5
 var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	s, err := openStreams(t, rec)
 	if err != nil {
-		return errors.Join(err, t.Control.Strike(ctx))
+		return err
 	}
 	defer s.close()
 	if !s.create(ctx) {
@@ -36,12 +36,19 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 	defer wg.Wait()
 	defer stopSampling()
 	wg.Go(func() { sampleRaft(sampled, t, rec) })
-	publish, stopPublishing := context.WithCancel(ctx)
-	defer stopPublishing()
-	wg.Go(func() { s.publish(publish) })
+	stopPublishing := s.publishing(ctx, &wg)
+	defer func() { stopPublishing() }()
 
 	// Two seconds before the event show what is usual.
 	rest(ctx, 2*time.Second)
+	if t.Terms.Idle > 0 {
+		// What an idle timeout does to JetStream shows after a spell in which nobody publishes.
+		stopPublishing()
+		rec.Add(Event{From: Lab, Kind: "pause-begin"})
+		rest(ctx, t.Terms.Quiet())
+		rec.Add(Event{From: Lab, Kind: "pause-end"})
+		stopPublishing = s.publishing(ctx, &wg)
+	}
 	if err := t.Control.Strike(ctx); err != nil {
 		return err
 	}
@@ -179,6 +186,13 @@ func (s *streams) createOne(ctx context.Context, i int, name string) error {
 		return fmt.Errorf("moving its leader to %s: %w", s.home(i), err)
 	}
 	return fmt.Errorf("its leader is %s, not yet %s", info.Cluster.Leader, s.home(i))
+}
+
+// publishing publishes in the background until it is told to stop.
+func (s *streams) publishing(ctx context.Context, wg *sync.WaitGroup) (stop func()) {
+	publish, stop := context.WithCancel(ctx)
+	wg.Go(func() { s.publish(publish) })
+	return stop
 }
 
 // publish sends to every stream twenty times a second without waiting for answers, so that a held or

@@ -53,7 +53,9 @@ type Terms struct {
 	Topology string
 	Nodes    []string
 	Fronts   string // per-node or shared
-	PoolSize int    // route connections a pair, without the one of the system account
+	PoolSize int    // pooled route connections a pair
+	// Dedicated is how many accounts have a connection of their own a pair; the system account is one.
+	Dedicated int
 	// Factor divides idle timeouts, lifetimes and ping intervals in this lab. JetStream runs at 1 only.
 	Factor    float64
 	RoutePing time.Duration // effective route ping interval

@@ -10,7 +10,6 @@ import (
 var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	c, err := gather(t, rec)
 	if err != nil {
-		_ = t.Control.Strike(ctx) // the others must not wait for us
 		return err
 	}
 	defer c.close()

@@ -1,0 +1,44 @@
+// Package suite is where topologies, balancers and assertions meet. Options become a Plan of scenarios;
+// each scenario runs as one or more labs; a lab is watched, judged against its control, and what comes
+// out is a report.
+//
+//	Options ─► NewPlan ─► scenarios ─► labs ─► History ─► Judge ─► report.Report
+package suite
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// Options is what the command line says.
+type Options struct {
+	Topologies []string
+	Set        []string // SETTING=VALUE
+	Nats       []string // KEY=VALUE
+	Client     []string // KEY=VALUE
+	Assert     []string // patterns
+	Runtime    topologies.Runtime
+	TimeScale  string        // "auto", "" for auto, or a factor from 1 up
+	Seed       int64         // 0: one is drawn
+	RunTimeout time.Duration // 0: none
+	Parallel   int           // labs side by side; 0: as many as the machine bears
+	// VerifyAdvice applies each scenario's advice and runs it again.
+	VerifyAdvice bool
+	Command      []string // for the report
+	Version      string   // lbtest's own
+	Log          *slog.Logger
+}
+
+// Progress is one thing worth telling while a run goes on.
+type Progress struct {
+	At       time.Duration // since the run began
+	Kind     string        // started, finished, note
+	Scenario string
+	Verdict  assertions.Verdict // of a finished scenario
+	Text     string
+	// How many scenarios are done, planned and running.
+	Done, Total, Running int
+}

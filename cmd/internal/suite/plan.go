@@ -1,0 +1,362 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// Plan is what a run will do. Nothing has started.
+type Plan struct {
+	options   Options
+	scenarios []scenario
+	client    assertions.ClientTuning
+	seed      int64
+}
+
+// scenario is one configuration of one topology.
+type scenario struct {
+	name     string
+	topology topologies.Topology
+	profile  proxies.Profile   // unscaled
+	settings map[string]string // as given
+	order    []string          // the settings' names, as given
+	nats     []topologies.KeyValue
+	labs     []lab
+	skip     string // why nothing of it can be judged
+	left     []left // assertions that cannot be judged, each with its reason
+}
+
+// left is an assertion that is left out, and why.
+type left struct {
+	assertion assertions.Assertion
+	why       string
+}
+
+// NewPlan checks everything that was given and lays out the scenarios. Its errors are the user's.
+func NewPlan(o Options) (Plan, error) {
+	p := Plan{options: o, seed: o.Seed}
+	if p.seed == 0 {
+		p.seed = 1 + rand.Int64N(1<<31) // short enough to be typed again
+	}
+	wanted, auto, err := parseScale(o.TimeScale)
+	if err != nil {
+		return p, err
+	}
+	if o.Parallel < 0 {
+		return p, fmt.Errorf("--parallel %d: want a number of labs from 1 up, or leave it out", o.Parallel)
+	}
+	if o.RunTimeout < 0 {
+		return p, fmt.Errorf("--run-timeout %s: want a duration above zero", o.RunTimeout)
+	}
+	if p.client, err = assertions.ParseClientTuning(o.Client); err != nil {
+		return p, err
+	}
+	chosen, err := choose(o.Assert)
+	if err != nil {
+		return p, err
+	}
+	var nats []topologies.KeyValue
+	for _, given := range o.Nats {
+		kv, err := topologies.ParseKeyValue(given)
+		if err != nil {
+			return p, fmt.Errorf("--nats %w", err)
+		}
+		nats = append(nats, kv)
+	}
+	tops, err := findTopologies(o.Topologies)
+	if err != nil {
+		return p, err
+	}
+	for _, t := range tops {
+		for _, jetStream := range []bool{true, false} {
+			build := topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}
+			if err := o.Runtime.Check(build); err != nil {
+				return p, fmt.Errorf("--nats: %w", err)
+			}
+		}
+		configurations := sweeps[t.Name]
+		if !p.Sweep() {
+			configurations = [][]string{o.Set}
+		}
+		for _, settings := range configurations {
+			s, err := newScenario(t, settings, nats, chosen, scaling{wanted, auto}, p.seed)
+			if err != nil {
+				return p, err
+			}
+			p.scenarios = append(p.scenarios, s)
+		}
+	}
+	if len(o.Assert) > 0 && !slices.ContainsFunc(p.scenarios, func(s scenario) bool { return len(s.labs)+len(s.left) > 0 || s.skip != "" }) {
+		return p, fmt.Errorf("--assert %s selects nothing that can be judged on %s", strings.Join(o.Assert, " "), strings.Join(o.Topologies, ", "))
+	}
+	return p, nil
+}
+
+// Sweep reports whether the run asks which settings are safe, rather than about one configuration.
+func (p Plan) Sweep() bool { return len(p.options.Set) == 0 }
+
+// Seed is the run's seed: the one given, or the one drawn.
+func (p Plan) Seed() int64 { return p.seed }
+
+// Scenarios names what will be run, in order.
+func (p Plan) Scenarios() []string {
+	names := make([]string, len(p.scenarios))
+	for i, s := range p.scenarios {
+		names[i] = s.name
+	}
+	return names
+}
+
+func findTopologies(names []string) ([]topologies.Topology, error) {
+	var all []string
+	for _, t := range topologies.All() {
+		all = append(all, t.Name)
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("no --topology is given; topologies are %s", strings.Join(all, ", "))
+	}
+	var found []topologies.Topology
+	for i, name := range names {
+		t, ok := topologies.Find(name)
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("--topology %q: no such topology; topologies are %s", name, strings.Join(all, ", "))
+		case slices.Contains(names[:i], name):
+			return nil, fmt.Errorf("--topology %s is given twice", name)
+		}
+		found = append(found, t)
+	}
+	return found, nil
+}
+
+// choose returns the assertions that --assert selects; nil for the choice by settings.
+func choose(patterns []string) ([]assertions.Assertion, error) {
+	var chosen []assertions.Assertion
+	for _, pattern := range patterns {
+		matched, err := assertions.Match(pattern)
+		if err != nil {
+			return nil, fmt.Errorf("--assert: %w", err)
+		}
+		if len(matched) == 0 {
+			var names []string
+			for _, a := range assertions.All() {
+				names = append(names, a.Name)
+			}
+			return nil, fmt.Errorf("--assert %q selects nothing; assertions are %s", pattern, strings.Join(names, ", "))
+		}
+		for _, a := range matched {
+			if !slices.ContainsFunc(chosen, func(c assertions.Assertion) bool { return c.Name == a.Name }) {
+				chosen = append(chosen, a)
+			}
+		}
+	}
+	return chosen, nil
+}
+
+// scaling is what --time-scale says.
+type scaling struct {
+	wanted float64
+	auto   bool
+}
+
+func newScenario(t topologies.Topology, given []string, nats []topologies.KeyValue, chosen []assertions.Assertion, scale scaling, seed int64) (scenario, error) {
+	s := scenario{name: t.Name + "/" + strings.Join(given, ","), topology: t, profile: proxies.Direct(), settings: map[string]string{}, nats: nats}
+	s.profile.Seed = seed
+	for _, pair := range given {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || value == "" {
+			return s, fmt.Errorf("--set %q: want SETTING=VALUE, for example --set idle-timeout=60s", pair)
+		}
+		if was, twice := s.settings[name]; twice {
+			return s, fmt.Errorf("--set %s is given twice (%s and %s)", name, was, value)
+		}
+		var err error
+		if s.profile, err = s.profile.With(name, value); err != nil {
+			return s, fmt.Errorf("--set %s: %w", pair, err)
+		}
+		s.settings[name] = value
+		s.order = append(s.order, name)
+	}
+	if err := s.profile.Check(); err != nil {
+		return s, fmt.Errorf("--set %s: %w", strings.Join(given, " --set "), err)
+	}
+	if s.fronts() == "per-node" && s.settings["balance"] != "" {
+		s.skip = "with one frontend a node there is one backend behind each, and nothing to balance; add --set frontends=shared"
+		return s, nil
+	}
+	s.lay(chosen, scale)
+	return s, nil
+}
+
+// fronts is the frontends setting, per-node where nothing is said: one address for all nodes is what a
+// route must not be dialled through.
+func (s scenario) fronts() string {
+	if f := s.settings["frontends"]; f != "" {
+		return f
+	}
+	return "per-node"
+}
+
+// lay decides which assertions are judged, and in which labs: those that need quiet get a lab of their
+// own, scaled as far as its timers allow; what happens in the middle of traffic, and all of JetStream,
+// takes place in real time.
+func (s *scenario) lay(chosen []assertions.Assertion, scale scaling) {
+	judged := chosen
+	if judged == nil {
+		for _, a := range assertions.All() {
+			if slices.ContainsFunc(s.order, a.SpeaksOf) {
+				judged = append(judged, a)
+			}
+		}
+	}
+	waits := s.timers()
+	factor := waits.factor(scale.wanted)
+	if !waits.waits() {
+		factor = 1
+	}
+	var quiet, busy, either []assertions.Assertion
+	for _, a := range judged {
+		switch {
+		case a.Observe.JetStream && factor > 1 && !s.profile.Strikes() && s.settings["frontends"] == "":
+			s.left = append(s.left, left{a, "JetStream is judged in real time only: add --time-scale 1"})
+		case a.Observe.Alone:
+			quiet = append(quiet, a)
+		case a.Observe.First:
+			either = append(either, a)
+		default:
+			busy = append(busy, a)
+		}
+	}
+	if len(busy) == 0 {
+		quiet = append(quiet, either...)
+	} else {
+		busy = append(busy, either...)
+	}
+	if len(quiet) > 0 {
+		s.labs = append(s.labs, s.lab(quiet, factor))
+	}
+	if len(busy) > 0 {
+		if s.profile.Strikes() || slices.ContainsFunc(busy, func(a assertions.Assertion) bool { return a.Observe.JetStream }) {
+			factor = 1
+		}
+		s.labs = append(s.labs, s.lab(busy, factor))
+	}
+	if len(quiet) > 0 && len(busy) > 0 {
+		// Each setting is proved where it matters: an idle timeout in the quiet lab, an event in the busy one.
+		s.labs[0] = s.labs[0].without(events...)
+		s.labs[1] = s.labs[1].unproved(idle...)
+	}
+}
+
+var (
+	idle   = []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive"}
+	events = []string{"stall", "outage", "restart"}
+)
+
+func (s scenario) timers() timers {
+	t := timers{lifetime: s.profile.Duration("max-lifetime"), ping: s.routing().PingInterval}
+	for _, name := range idle[:3] {
+		if d := s.profile.Duration(name); d > 0 && (t.idle == 0 || d < t.idle) {
+			t.idle = d
+		}
+	}
+	return t
+}
+
+func (s scenario) routing() topologies.Routing {
+	return topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}.Routing()
+}
+
+func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
+	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	if l.fronts == "shared" {
+		l.starts = luckyStarts
+	}
+	for name, value := range l.proves {
+		if value == "none" {
+			delete(l.proves, name) // what is switched off needs no proof
+		}
+	}
+	return l
+}
+
+// luckyStarts is how often a lab is started afresh whose outcome depends on which node a connection
+// happens to reach; the worst counts.
+const luckyStarts = 3
+
+// with is the same scenario with some settings and configuration keys changed, as an advice has it.
+func (s scenario) with(set, nats map[string]string, scale scaling, seed int64) (scenario, error) {
+	var given []string
+	for _, name := range s.order {
+		value := s.settings[name]
+		if changed, ok := set[name]; ok {
+			value = changed
+		}
+		given = append(given, name+"="+value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(set)) {
+		if _, ok := s.settings[name]; !ok {
+			given = append(given, name+"="+set[name])
+		}
+	}
+	keys := slices.DeleteFunc(slices.Clone(s.nats), func(kv topologies.KeyValue) bool { _, ok := nats[kv.Key]; return ok && kv.Group == "" })
+	for _, key := range slices.Sorted(maps.Keys(nats)) {
+		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
+	}
+	return newScenario(s.topology, given, keys, s.assertions(), scale, seed)
+}
+
+func (s scenario) assertions() []assertions.Assertion {
+	var all []assertions.Assertion
+	for _, l := range s.labs {
+		all = append(all, l.judged...)
+	}
+	return all
+}
+
+// reproduce is the command that runs just this scenario.
+func (s scenario) reproduce(o Options, seed int64) string {
+	words := []string{"lbtest", "--topology", s.topology.Name}
+	for _, name := range s.order {
+		words = append(words, "--set", name+"="+s.settings[name])
+	}
+	for _, kv := range s.nats {
+		words = append(words, "--nats", kv.String())
+	}
+	for _, c := range o.Client {
+		words = append(words, "--client", c)
+	}
+	for _, a := range o.Assert {
+		words = append(words, "--assert", a)
+	}
+	if o.TimeScale != "" && o.TimeScale != "auto" {
+		words = append(words, "--time-scale", o.TimeScale)
+	}
+	words = append(words, "--seed", fmt.Sprint(seed))
+	for i, w := range words {
+		if strings.ContainsAny(w, " \t\"'*?[]{}$&|;<>()\\") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// usable asks the runtime before anything is started.
+func (p Plan) usable(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // a question, not a start
+	defer cancel()
+	if err := p.options.Runtime.Usable(limited); err != nil {
+		return errors.Join(fmt.Errorf("runtime %s cannot be used here", p.options.Runtime.Name()), err)
+	}
+	return nil
+}

@@ -1,0 +1,390 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+)
+
+// run is one run of a plan.
+type run struct {
+	plan  Plan
+	say   func(Progress)
+	began time.Time
+	slots *semaphore.Weighted
+	all   int64
+	// controls are by lab.key; only the goroutine that begins scenarios touches them.
+	controls map[string]*outcome
+
+	mu      sync.Mutex
+	running int
+	done    int
+}
+
+// outcome is a finished lab. It is shared by those who wait for it.
+type outcome struct {
+	finished  chan struct{}
+	histories []assertions.History // one a fresh start
+	took      time.Duration
+	err       error
+}
+
+// verdict is the answer on one scenario.
+type verdict struct {
+	scenario scenario
+	results  []result
+	err      error // why the whole scenario could not be judged
+	flaky    bool
+	verified map[string]bool // advice text → whether it helped
+}
+
+// result is the answer of one assertion.
+type result struct {
+	assertion assertions.Assertion
+	finding   assertions.Finding
+	proved    bool
+	took      time.Duration
+	factor    float64
+	marginal  bool
+	flaky     bool
+}
+
+// side is how many labs run side by side unless the user says otherwise. They mostly wait: eight quiet
+// ones keep one core about a third busy, and starting one takes a second of one core.
+func side() int64 { return int64(max(4, 5*runtime.NumCPU())) }
+
+// Run does what the plan says and reports what was measured, whatever happens. When the context ends,
+// what did not finish is errored with the reason.
+func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
+	if say == nil {
+		say = func(Progress) {}
+	}
+	r := &run{plan: p, say: say, began: time.Now(), controls: map[string]*outcome{}, all: side()}
+	if p.options.Parallel > 0 {
+		r.all = int64(p.options.Parallel)
+	}
+	r.slots = semaphore.NewWeighted(r.all)
+	limited := ctx
+	if p.options.RunTimeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeoutCause(ctx, p.options.RunTimeout, fmt.Errorf("the run timeout of %s was over", p.options.RunTimeout))
+		defer cancel()
+	}
+	verdicts := r.verdicts(limited)
+	interrupted := ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled)
+	return p.report(verdicts, r.began, interrupted)
+}
+
+func (r *run) verdicts(ctx context.Context) []verdict {
+	scenarios := r.plan.scenarios
+	verdicts := make([]verdict, len(scenarios))
+	if err := r.plan.usable(ctx); err != nil {
+		for i, s := range scenarios {
+			verdicts[i] = verdict{scenario: s, err: err}
+		}
+		return verdicts
+	}
+	r.side(ctx, scenarios, verdicts)
+	r.repeat(ctx, verdicts)
+	if r.plan.options.VerifyAdvice {
+		r.verify(ctx, verdicts)
+	}
+	return verdicts
+}
+
+// side judges scenarios side by side. The longest start first, so that none is left over at the end; but
+// one short one goes before them, so that there is something to read soon.
+func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict) {
+	order := make([]int, len(scenarios))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return int(scenarios[b].length() - scenarios[a].length()) })
+	if n := len(order); n > 2 {
+		order = append([]int{order[n-1]}, order[:n-1]...)
+	}
+	var wg sync.WaitGroup
+	for _, i := range order {
+		r.begin(ctx, scenarios[i], &wg, func(v verdict) {
+			verdicts[i] = v
+			r.finished(v)
+		})
+	}
+	wg.Wait()
+}
+
+// begin starts a scenario's labs as soon as there is room for them, in the order of the calls, and judges
+// them in the background.
+func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done func(verdict)) {
+	labs := make([]*outcome, len(s.labs))
+	controls := make([]*outcome, len(s.labs))
+	for i, l := range s.labs {
+		controls[i] = r.control(ctx, l, wg)
+		labs[i] = r.start(ctx, l, wg, func() { r.started(s) })
+	}
+	wg.Go(func() {
+		v := verdict{scenario: s}
+		for i, l := range s.labs {
+			<-labs[i].finished
+			<-controls[i].finished
+			v.results = append(v.results, judge(l, *labs[i], *controls[i])...)
+		}
+		if cause := context.Cause(ctx); cause != nil && len(s.labs) > 0 && !settled(v.results) {
+			v.err = cause
+		}
+		done(v)
+	})
+}
+
+// settled reports whether every result was judged.
+func settled(results []result) bool {
+	return !slices.ContainsFunc(results, func(r result) bool { return r.finding.Verdict == assertions.Errored })
+}
+
+// start runs a lab once there is room, as often as its outcome depends on luck.
+func (r *run) start(ctx context.Context, l lab, wg *sync.WaitGroup, started func()) *outcome {
+	o := &outcome{finished: make(chan struct{}), histories: make([]assertions.History, l.starts)}
+	errs := make([]error, l.starts)
+	var starts sync.WaitGroup
+	for i := range l.starts {
+		weight := min(l.weight(), r.all)
+		if err := r.slots.Acquire(ctx, weight); err != nil {
+			errs[i] = context.Cause(ctx)
+			continue
+		}
+		if i == 0 && started != nil {
+			started()
+		}
+		starts.Go(func() {
+			defer r.slots.Release(weight)
+			began := time.Now()
+			o.histories[i], errs[i] = l.run(ctx, r.plan.options.Runtime, r.plan.client)
+			o.took = max(o.took, time.Since(began))
+			if errs[i] != nil && ctx.Err() != nil {
+				errs[i] = context.Cause(ctx)
+			}
+		})
+	}
+	wg.Go(func() {
+		starts.Wait()
+		o.err = errors.Join(errs...)
+		close(o.finished)
+	})
+	return o
+}
+
+// control starts the control of a lab, or finds the one that others have started.
+func (r *run) control(ctx context.Context, l lab, wg *sync.WaitGroup) *outcome {
+	c := l.control()
+	if o, ok := r.controls[c.key()]; ok {
+		return o
+	}
+	o := r.startControl(ctx, c, wg)
+	r.controls[c.key()] = o
+	return o
+}
+
+// startControl runs a control and, if something is amiss with it, once more: every verdict hangs on it.
+func (r *run) startControl(ctx context.Context, c lab, wg *sync.WaitGroup) *outcome {
+	final := &outcome{finished: make(chan struct{})}
+	first := r.start(ctx, c, wg, nil)
+	wg.Go(func() {
+		defer close(final.finished)
+		<-first.finished
+		why := amiss(c, *first)
+		if why != nil && ctx.Err() == nil {
+			r.note("the control is run again: %v", why)
+			var again sync.WaitGroup
+			first = r.start(ctx, c, &again, nil)
+			again.Wait()
+			why = amiss(c, *first)
+		}
+		final.histories, final.took, final.err = first.histories, first.took, why
+	})
+	return final
+}
+
+// amiss is what a control shows that it must not: behind nothing at all, everything is safe.
+func amiss(c lab, o outcome) error {
+	if o.err != nil {
+		return o.err
+	}
+	for _, a := range c.judged {
+		for _, f := range a.Judge(o.histories[0]) {
+			if f.Verdict != assertions.Safe {
+				return fmt.Errorf("%s is %s in the control: %s", a.Name, f.Verdict, f.Got)
+			}
+		}
+	}
+	return nil
+}
+
+// judge lets every assertion of a lab judge each fresh start and keeps the worst.
+func judge(l lab, o, control outcome) []result {
+	var results []result
+	for _, a := range l.judged {
+		res := result{assertion: a, took: o.took, factor: l.factor, proved: true,
+			finding: assertions.Finding{Verdict: assertions.Skipped, Got: "nothing was observed"}}
+		switch {
+		case o.err != nil:
+			res.finding = errored("%v", o.err)
+		case control.err != nil:
+			res.finding = errored("the control failed: %v", control.err)
+		default:
+			for i, h := range o.histories {
+				h.Control = &control.histories[0]
+				for j, f := range a.Judge(h) {
+					if (i == 0 && j == 0) || f.Verdict.Worse(res.finding.Verdict) {
+						res.finding = f
+					}
+				}
+				if unproved := assertions.Proved(h); len(unproved) > 0 {
+					slices.Sort(unproved)
+					res.proved = false
+					res.finding = errored("the fault was not proved: %s", unproved[0])
+					break
+				}
+			}
+		}
+		res.proved = res.proved && res.finding.Verdict != assertions.Errored
+		res.marginal = res.finding.Marginal || res.finding.Verdict == assertions.Errored
+		results = append(results, res)
+	}
+	return results
+}
+
+func errored(format string, args ...any) assertions.Finding {
+	return assertions.Finding{Verdict: assertions.Errored, Got: fmt.Sprintf(format, args...)}
+}
+
+// repeat runs what was marginal, or failed for lbtest's own reasons, again and alone. A verdict that
+// changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
+func (r *run) repeat(ctx context.Context, verdicts []verdict) {
+	for i, v := range verdicts {
+		if ctx.Err() != nil || !slices.ContainsFunc(v.results, func(r result) bool { return r.marginal }) {
+			continue
+		}
+		r.note("%s is repeated alone", v.scenario.name)
+		var wg sync.WaitGroup
+		var second verdict
+		r.begin(ctx, v.scenario, &wg, func(v verdict) { second = v })
+		wg.Wait()
+		if ctx.Err() != nil {
+			return
+		}
+		verdicts[i] = merge(v, second)
+	}
+}
+
+// merge puts two runs of a scenario together.
+func merge(first, second verdict) verdict {
+	merged := first
+	merged.err = second.err
+	merged.results = slices.Clone(first.results)
+	for i, was := range first.results {
+		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name })
+		if j < 0 {
+			continue
+		}
+		now := second.results[j]
+		switch {
+		case was.finding.Verdict == assertions.Errored:
+			merged.results[i] = now
+		case now.finding.Verdict == was.finding.Verdict || now.finding.Verdict == assertions.Errored:
+		default:
+			if now.finding.Verdict.Worse(was.finding.Verdict) {
+				merged.results[i] = now
+			}
+			merged.results[i].flaky = true
+			merged.flaky = true
+		}
+	}
+	return merged
+}
+
+// worst is the scenario's verdict: errored > unsafe > risky > safe, skipped only if all are.
+func (v verdict) worst() assertions.Verdict {
+	switch {
+	case v.err != nil:
+		return assertions.Errored
+	case v.scenario.skip != "":
+		return assertions.Skipped
+	}
+	worst := assertions.Skipped
+	for _, r := range v.results {
+		if r.finding.Verdict.Worse(worst) {
+			worst = r.finding.Verdict
+		}
+	}
+	return worst
+}
+
+// length estimates how long a scenario takes, to begin with the longest.
+func (s scenario) length() time.Duration {
+	var longest time.Duration
+	for _, l := range s.labs {
+		t := l.terms()
+		d := t.Event
+		if l.quiet() {
+			d += time.Duration(assertions.Spells) * t.Quiet()
+			if t.Expiry == "silent" && t.Idle < t.RoutePing {
+				d += t.Notice()
+			}
+		}
+		if l.fronts == "shared" {
+			d += time.Minute // it never forms, and NATS has 30 s for that, twice
+		}
+		longest = max(longest, d)
+	}
+	return longest
+}
+
+func (r *run) started(s scenario) {
+	r.mu.Lock()
+	r.running++
+	p := r.progress("started", s.name)
+	r.mu.Unlock()
+	r.say(p)
+}
+
+func (r *run) finished(v verdict) {
+	r.mu.Lock()
+	if len(v.scenario.labs) > 0 && r.running > 0 {
+		r.running--
+	}
+	r.done++
+	p := r.progress("finished", v.scenario.name)
+	r.mu.Unlock()
+	p.Verdict = v.worst()
+	if because := v.because(); len(because) > 0 {
+		p.Text = because[0]
+	}
+	r.say(p)
+}
+
+func (r *run) note(format string, args ...any) {
+	r.mu.Lock()
+	p := r.progress("note", "")
+	r.mu.Unlock()
+	p.Text = fmt.Sprintf(format, args...)
+	r.say(p)
+}
+
+func (r *run) progress(kind, scenario string) Progress {
+	return Progress{At: time.Since(r.began), Kind: kind, Scenario: scenario, Done: r.done, Total: len(r.plan.scenarios), Running: r.running}
+}
+
+// runID names a run by its start, to the second, and its seed.
+func runID(began time.Time, seed int64) string {
+	return began.UTC().Format("20060102T150405Z") + "-" + strconv.FormatInt(seed, 36)
+}

@@ -1,0 +1,65 @@
+package suite
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// timers are the durations of a scenario that a time factor divides, unscaled.
+type timers struct {
+	idle     time.Duration // the shortest idle timeout, 0 for none
+	lifetime time.Duration // 0 for none
+	ping     time.Duration // effective route ping interval
+}
+
+const (
+	// fastest is as far as waiting is shortened: pings of 30 s become 300 ms, still far above what a busy
+	// machine is late by.
+	fastest = 100
+	// apart is how far an idle timeout and a ping interval must stay from each other, scaled. The contract
+	// asks for 250 ms; a machine that starts other labs at the same time is late by up to 200.
+	apart = 500 * time.Millisecond
+	// firstPing is nats-server's first PING on a route, 1 s and up to a fifth after it begins (server.go
+	// firstPingInterval). It is not scaled, so a scaled idle timeout must not undercut it where the real
+	// one does not.
+	firstPing = 1300 * time.Millisecond
+	// rarest is the shortest ping interval that a lab runs with.
+	rarest = 300 * time.Millisecond
+	// remade is nats-server's unscaled second for making a route again and the time to use it: a scaled
+	// lifetime must leave room for it.
+	remade = 3 * time.Second
+)
+
+// factor is how far time may be shortened for these timers: at most wanted, and never so far that the
+// order of two timers, scaled or not, could change.
+func (t timers) factor(wanted float64) float64 {
+	f := wanted
+	lower := func(d, least time.Duration) { f = math.Min(f, d.Seconds()/least.Seconds()) }
+	lower(t.ping, rarest)
+	if t.idle > 0 {
+		lower((t.idle - t.ping).Abs(), apart)
+		lower(t.idle, firstPing)
+	}
+	if t.lifetime > 0 {
+		lower(t.lifetime, remade)
+	}
+	// Tenths are enough, and read better.
+	return math.Max(1, math.Floor(f*10)/10)
+}
+
+// waits reports whether there is anything that a factor could shorten.
+func (t timers) waits() bool { return t.idle > 0 || t.lifetime > 0 }
+
+// parseScale reads --time-scale: how much is wanted, and whether that is for lbtest to choose.
+func parseScale(s string) (wanted float64, auto bool, err error) {
+	if s == "" || s == "auto" {
+		return fastest, true, nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || f < 1 {
+		return 0, false, fmt.Errorf("--time-scale %q: want auto or a number from 1 up that divides idle timeouts, lifetimes and ping intervals; 1 is real time", s)
+	}
+	return f, false, nil
+}

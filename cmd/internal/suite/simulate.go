@@ -1,0 +1,327 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// lab is one way of running a topology behind a balancer, and what is judged in it. It is data; run
+// makes it happen.
+type lab struct {
+	topology topologies.Topology
+	profile  proxies.Profile // unscaled
+	fronts   string
+	nats     []topologies.KeyValue
+	factor   float64
+	judged   []assertions.Assertion
+	proves   map[string]string // the settings whose faults this lab proves
+	cut      bool              // one connection is cut in the middle: the reference of an event's control
+	starts   int
+}
+
+// without is the lab with those settings switched off: another lab of the scenario has them.
+func (l lab) without(settings ...string) lab {
+	for _, name := range settings {
+		if p, err := l.profile.With(name, "none"); err == nil {
+			l.profile = p
+		}
+	}
+	return l.unproved(settings...)
+}
+
+// unproved is the lab without the duty to prove those settings.
+func (l lab) unproved(settings ...string) lab {
+	l.proves = maps.Clone(l.proves)
+	for _, name := range settings {
+		delete(l.proves, name)
+	}
+	return l
+}
+
+// observations are what the lab's assertions need, each once, and the canaries.
+func (l lab) observations() []*assertions.Observation {
+	found := []*assertions.Observation{assertions.Forming}
+	for _, a := range l.judged {
+		if !slices.Contains(found, a.Observe) {
+			found = append(found, a.Observe)
+		}
+	}
+	return append(found, assertions.Canaries)
+}
+
+func (l lab) jetStream() bool {
+	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.JetStream })
+}
+
+func (l lab) quiet() bool {
+	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.Alone })
+}
+
+// weight is what a lab costs beside others: streams write to disk on three nodes.
+func (l lab) weight() int64 {
+	if l.jetStream() {
+		return 2
+	}
+	return 1
+}
+
+// control is the same lab behind a balancer that does nothing. Where the lab waits, the control need
+// not: without a balancer's timers there is nothing to keep apart.
+func (l lab) control() lab {
+	c := l
+	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), "per-node", nil, 1
+	c.cut = l.profile.Strikes()
+	c.factor = 1
+	if l.quiet() && !l.jetStream() {
+		c.factor = timers{ping: l.routing().PingInterval}.factor(fastest)
+	}
+	c.judged = slices.DeleteFunc(assertions.All(), func(a assertions.Assertion) bool {
+		return a.Observe.Alone != l.quiet() && !a.Observe.First || a.Observe.JetStream && !l.jetStream()
+	})
+	return c
+}
+
+// key is the same for labs that have the same control.
+func (l lab) key() string {
+	return fmt.Sprint(l.topology.Name, l.nats, l.factor, l.cut, l.quiet(), l.jetStream())
+}
+
+func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }
+
+func (l lab) build(fronts map[topologies.Front]string) topologies.Build {
+	return topologies.Build{Topology: l.topology, Fronts: fronts, JetStream: l.jetStream(),
+		Tuning: topologies.Tuning{Nats: l.nats, Factor: l.factor}}
+}
+
+// scaled divides a duration as the lab's clock does.
+func (l lab) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / l.factor) }
+
+// probes is how often Go's TCP keepalive probes an idle connection (net.Dialer), which nats.go's are.
+const probes = 15 * time.Second
+
+func (l lab) terms() assertions.Terms {
+	routing := l.routing()
+	t := scenario{topology: l.topology, profile: l.profile, nats: l.nats}.timers()
+	terms := assertions.Terms{
+		Topology: l.topology.Name, Nodes: l.topology.Nodes(), Fronts: l.fronts,
+		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
+		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
+		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(probes),
+		Settings: l.proves, JetStream: l.jetStream(),
+		Event: l.profile.Duration("stall") + l.profile.Duration("outage"),
+	}
+	for _, name := range events {
+		switch value := l.profile.Value(name); {
+		case value == "none" || value == "":
+		case name == "restart":
+			terms.Strikes = append(terms.Strikes, name+"="+value)
+		default:
+			terms.Strikes = append(terms.Strikes, name)
+		}
+	}
+	if l.cut {
+		terms.Strikes = append(terms.Strikes, "cut")
+	}
+	return terms
+}
+
+// run brings the lab up, lets it be watched through before, during and after, and takes it down. An
+// error is lbtest's own failure; what was recorded until then is returned all the same.
+func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.ClientTuning) (h assertions.History, err error) {
+	rec := assertions.NewRecorder()
+	terms := l.terms()
+	defer func() { h = rec.History(terms) }()
+
+	nest, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return h, fmt.Errorf("listening for the canary: %w", err)
+	}
+	defer nest.Close()
+	names := []string{topologies.VIP}
+	if l.fronts == "per-node" {
+		names = l.topology.Nodes()
+	}
+	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe}}
+	for _, name := range names {
+		fronts = append(fronts, proxies.Front{Name: name}) // servers' own links send no keepalive
+	}
+	balancer, err := proxies.Listen(l.profile.Scaled(l.factor), fronts, func(e proxies.Event) { rec.Add(translate(rec, e)) })
+	if err != nil {
+		return h, fmt.Errorf("opening the balancer: %w", err)
+	}
+	defer func() { err = errors.Join(err, ending("the balancer", balancer.Close())) }()
+
+	addresses := map[topologies.Front]string{}
+	for _, name := range names {
+		addresses[topologies.Front{Link: topologies.Routes, Name: name}] = balancer.Addr(name)
+	}
+	deployment, err := rt.Start(ctx, l.build(addresses))
+	if err != nil {
+		return h, fmt.Errorf("starting %s: %w", l.topology.Name, err)
+	}
+	defer func() { err = errors.Join(err, ending("the nodes", deployment.Close())) }()
+	if err := deployment.Ready(ctx); err != nil {
+		return h, fmt.Errorf("waiting for the nodes of %s: %w", l.topology.Name, err)
+	}
+	backends := map[string][]proxies.Backend{
+		assertions.CanaryFront: {{Name: assertions.CanaryFront, Addr: nest.Addr().String()}},
+		assertions.ProbedFront: {{Name: assertions.ProbedFront, Addr: nest.Addr().String()}},
+	}
+	for _, n := range deployment.Nodes() {
+		front := topologies.VIP
+		if l.fronts == "per-node" {
+			front = n.Name()
+		}
+		backends[front] = append(backends[front], proxies.Backend{Name: n.Name(), Addr: n.Addr(topologies.Routes)})
+	}
+	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
+	if err := balancer.Serve(backends); err != nil {
+		return h, fmt.Errorf("opening the balancer for traffic: %w", err)
+	}
+
+	target := assertions.Target{Client: client, Terms: terms,
+		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest}}
+	if l.proves["idle-keepalive"] != "" {
+		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
+	}
+	for _, n := range deployment.Nodes() {
+		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), URL: "nats://" + n.Addr(topologies.Clients),
+			Monitor: n.Monitor(), Route: n.Addr(topologies.Routes)})
+	}
+	for _, a := range deployment.Accounts() {
+		target.Accounts = append(target.Accounts, assertions.Account{Name: a.Name, User: a.User, Password: a.Password, JetStream: a.JetStream, System: a.System})
+	}
+	return h, watch(ctx, l.observations(), target, rec, l.event(balancer))
+}
+
+// event is what happens once in the middle.
+func (l lab) event(b *proxies.Balancer) func(context.Context) error {
+	switch {
+	case l.cut:
+		return func(context.Context) error {
+			if _, ok := b.CutOne(); !ok {
+				return errors.New("cutting one connection: there is none")
+			}
+			return nil
+		}
+	case l.profile.Strikes():
+		return b.Strike
+	}
+	return func(context.Context) error { return nil }
+}
+
+// watch runs the observations: what others build on first, then all side by side, then the last looks.
+func watch(ctx context.Context, observations []*assertions.Observation, t assertions.Target, rec *assertions.Recorder, event func(context.Context) error) error {
+	strike := &strike{event: event, rec: rec, over: make(chan struct{})}
+	var side []*assertions.Observation
+	for _, o := range observations {
+		if o.First {
+			if err := o.Watch(ctx, t, rec); err != nil {
+				return fmt.Errorf("watching %s: %w", o.Name, err)
+			}
+			continue
+		}
+		side = append(side, o)
+		if o.Strikes {
+			strike.awaited++
+		}
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(side))
+	for i, o := range side {
+		wg.Go(func() {
+			t := t
+			if o.Strikes {
+				hand := &hand{strike: strike}
+				defer hand.leave(ctx)
+				t.Control = hand
+			}
+			if err := o.Watch(ctx, t, rec); err != nil {
+				errs[i] = fmt.Errorf("watching %s: %w", o.Name, err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, o := range observations {
+		if o.After != nil && ctx.Err() == nil {
+			errs = append(errs, o.After(ctx, t, rec))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// strike lets an event happen once, when everybody who watches is ready for it.
+type strike struct {
+	event func(context.Context) error
+	rec   *assertions.Recorder
+
+	mu      sync.Mutex
+	awaited int
+	over    chan struct{} // closed when the event is over
+	err     error         // valid then
+}
+
+// arrive counts one watcher as ready; the last one lets the event happen.
+func (s *strike) arrive(ctx context.Context) {
+	s.mu.Lock()
+	s.awaited--
+	last := s.awaited == 0
+	s.mu.Unlock()
+	if !last {
+		return
+	}
+	s.rec.Add(assertions.Event{From: assertions.Lab, Kind: "strike-begin"})
+	s.err = s.event(ctx)
+	s.rec.Add(assertions.Event{From: assertions.Lab, Kind: "strike-over"})
+	close(s.over)
+}
+
+// hand is one watcher's part in the strike.
+type hand struct {
+	strike  *strike
+	arrived bool
+}
+
+// Strike implements assertions.Control.
+func (h *hand) Strike(ctx context.Context) error {
+	h.arrived = true
+	h.strike.arrive(ctx)
+	select {
+	case <-h.strike.over:
+		return h.strike.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// leave lets the others go on when a watcher ends without having been ready.
+func (h *hand) leave(ctx context.Context) {
+	if !h.arrived {
+		h.strike.arrive(ctx)
+	}
+}
+
+// translate puts what the balancer did on the lab's timeline. Addr is the connection as its acceptor
+// sees it, Dial the frontend that was dialled.
+func translate(rec *assertions.Recorder, e proxies.Event) assertions.Event {
+	return assertions.Event{At: rec.Since(e.At), From: assertions.Balancer, Kind: e.Kind, Front: e.Front, Backend: e.Backend, Conn: e.Conn,
+		Addr: e.LocalAddr, Dial: e.FrontAddr, How: strings.ToLower(e.How), Why: e.Why, Took: e.Age}
+}
+
+func ending(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("ending %s: %w", what, err)
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+package suite
+
+// A sweep asks which settings are safe: values on both sides of each boundary that matters to a
+// topology. It is data, in the order in which a reader wants the answers.
+var sweeps = map[string][][]string{
+	"routes-behind-lb": append(append([][]string{
+		{"frontends=per-node"}, {"frontends=shared"},
+	},
+		// Routes ping every 30 s. 5 s and 20 s are shorter, 35 s is just longer, 60 s and 350 s are what
+		// proxies and packet-level balancers come with.
+		crossed([]string{"idle-timeout=5s", "idle-timeout=20s", "idle-timeout=35s", "idle-timeout=60s", "idle-timeout=350s"},
+			[]string{"", "idle-expiry=rst", "idle-expiry=silent", "idle-expiry=rst-on-next"})...),
+		// Raft's followers call an election after 4 to 9 s of silence.
+		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=6s"}, []string{"stall=12s"},
+		[]string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
+}
+
+// crossed combines each of some settings with each of others; "" is the default.
+func crossed(these, those []string) (all [][]string) {
+	for _, a := range these {
+		for _, b := range those {
+			if b == "" {
+				all = append(all, []string{a})
+			} else {
+				all = append(all, []string{a, b})
+			}
+		}
+	}
+	return all
+}
