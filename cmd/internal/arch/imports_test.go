@@ -59,6 +59,7 @@ var owners = map[string][]owner{
 	"golang.org/x/term":                           {{pkg: "cmd/lbtest"}},
 	"github.com/jedib0t/go-pretty/v6":             {{pkg: "cmd/internal/report"}},
 	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}},
+	"golang.org/x/sync":                           {{pkg: "cmd/internal/suite"}}, // how many labs run at once
 	"golang.org/x/sys":                            {{pkg: "topologies/embedded"}, {pkg: "proxies"}, {pkg: "proxies/kernel"}, {pkg: "assertions"}},
 }
 

@@ -70,8 +70,12 @@ func fileOf(name string) string { return strings.NewReplacer("/", "_", "-", "_")
 // stand in their literals as Name, in order.
 func registering(t *testing.T, folder string, names []string) map[string][]string {
 	t.Helper()
+	constants, err := stringConstants(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
 	found := map[string][]string{}
-	err := sources(func(file string, parsed *ast.File) {
+	err = sources(func(file string, parsed *ast.File) {
 		if path.Dir(file) != folder || !registers(parsed) {
 			return
 		}
@@ -81,13 +85,18 @@ func registering(t *testing.T, folder string, names []string) map[string][]strin
 			if !ok {
 				return true
 			}
-			key, isName := field.Key.(*ast.Ident)
-			value, isText := field.Value.(*ast.BasicLit)
-			if !isName || key.Name != "Name" || !isText {
+			if key, ok := field.Key.(*ast.Ident); !ok || key.Name != "Name" {
 				return true
 			}
-			if s, err := strconv.Unquote(value.Value); err == nil && slices.Contains(names, s) && !slices.Contains(here, s) {
-				here = append(here, s)
+			name := ""
+			switch v := field.Value.(type) {
+			case *ast.BasicLit:
+				name = unquoted(v)
+			case *ast.Ident:
+				name = constants[v.Name]
+			}
+			if slices.Contains(names, name) && !slices.Contains(here, name) {
+				here = append(here, name)
 			}
 			return true
 		})
@@ -97,6 +106,38 @@ func registering(t *testing.T, folder string, names []string) map[string][]strin
 		t.Fatal(err)
 	}
 	return found
+}
+
+// stringConstants finds the constants of a folder that are plain text.
+func stringConstants(folder string) (map[string]string, error) {
+	found := map[string]string{}
+	err := sources(func(file string, parsed *ast.File) {
+		if path.Dir(file) != folder {
+			return
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			for i, value := range spec.Values {
+				if lit, ok := value.(*ast.BasicLit); ok && i < len(spec.Names) {
+					found[spec.Names[i].Name] = unquoted(lit)
+				}
+			}
+			return true
+		})
+	})
+	return found, err
+}
+
+// unquoted is the text of a literal, and nothing for one that is no text.
+func unquoted(lit *ast.BasicLit) string {
+	s, err := strconv.Unquote(lit.Value)
+	if err != nil {
+		return ""
+	}
+	return s
 }
 
 // registers reports whether an init function of the file calls register.
