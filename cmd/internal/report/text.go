@@ -177,7 +177,7 @@ func (p *page) settings() {
 	t.AppendHeader(head)
 	for i, row := range rows {
 		s := p.r.Scenarios[i]
-		verdict := p.paint(s.Verdict, row[1])
+		verdict := p.Word(s.Verdict, 0)
 		if s.Flaky {
 			verdict += "\nflaky"
 		}
@@ -338,13 +338,18 @@ func word(v assertions.Verdict) string {
 	return strings.ToUpper(string(v))
 }
 
+// Word is a verdict as people read it, filled with blanks to a width and coloured if the style allows.
+func (st Style) Word(v assertions.Verdict, width int) string {
+	return st.paint(v, fmt.Sprintf("%-*s", width, word(v)))
+}
+
 // paint colours a verdict's word where colour is wanted. The colours are the terminal's own green, yellow,
 // red, grey and magenta.
-func (p *page) paint(v assertions.Verdict, s string) string {
+func (st Style) paint(v assertions.Verdict, s string) string {
 	code := map[assertions.Verdict]string{
 		assertions.Safe: "32", assertions.Risky: "33", assertions.Unsafe: "31;1", assertions.Skipped: "90", assertions.Errored: "35;1",
 	}[v]
-	if !p.Colour || code == "" {
+	if !st.Colour || code == "" {
 		return s
 	}
 	return "\x1b[" + code + "m" + s + "\x1b[0m"

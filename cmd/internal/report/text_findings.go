@@ -15,6 +15,9 @@ type finding struct {
 	names     []string   // the assertions, in the order of the report
 }
 
+// widest is the length of the longest verdicts, errored and skipped.
+const widest = 7
+
 func (f finding) worst() Scenario { return f.scenarios[0] }
 
 // broken lists the results of a scenario that an operator should read about, the worst first.
@@ -82,7 +85,7 @@ func (p *page) findings() {
 	for _, f := range p.grouped() {
 		p.line("")
 		for _, s := range f.scenarios {
-			p.line(p.paint(s.Verdict, fmt.Sprintf("%-7s", word(s.Verdict))) + " " + p.label(s))
+			p.line(p.Word(s.Verdict, widest) + " " + p.label(s))
 		}
 		for _, name := range f.names {
 			p.promise(f, name)
@@ -190,7 +193,7 @@ func (p *page) unjudged() {
 		}
 		for _, why := range reasons {
 			p.line("")
-			p.line(p.paint(v, word(v)) + " " + plural(len(names[why]), "scenario"))
+			p.line(p.Word(v, widest) + " " + plural(len(names[why]), "scenario"))
 			p.field(2, "why", why)
 			p.field(2, "which", strings.Join(names[why], " · "))
 		}
@@ -216,7 +219,7 @@ func (p *page) everything() {
 			if !res.FaultProved {
 				got += " (fault not proved)"
 			}
-			p.line("  " + p.paint(res.Verdict, fmt.Sprintf("%-7s", word(res.Verdict))) + " " + clean(res.Assertion) +
+			p.line("  " + p.Word(res.Verdict, widest) + " " + clean(res.Assertion) +
 				"  " + duration(res.Took.Duration()))
 			p.field(4, "got", got)
 			var numbers []string
