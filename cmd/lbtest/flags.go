@@ -1,0 +1,152 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
+)
+
+// runFlags is what the flags of a run say: the options of the plan, and what happens with its report.
+type runFlags struct {
+	suite.Options
+	keep    bool
+	json    bool
+	reports []string // FORMAT=PATH
+	failOn  string   // empty: unsafe for one configuration, never for a sweep
+	quiet   bool
+	verbose bool
+	plain   bool // no colour
+}
+
+// groupKey is the annotation that carries a flag's heading in the help.
+const groupKey = "lbtest_group"
+
+// group defines flags under one heading.
+func group(cmd *cobra.Command, heading string, define func(fs *pflag.FlagSet)) {
+	fs := pflag.NewFlagSet(heading, pflag.ContinueOnError)
+	fs.SortFlags = false // the order of their definition is the order of importance
+	define(fs)
+	fs.VisitAll(func(f *pflag.Flag) { f.Annotations = map[string][]string{groupKey: {heading}} })
+	cmd.Flags().SortFlags = false
+	cmd.Flags().AddFlagSet(fs)
+}
+
+// runFlagsOf defines the flags of a run on a command.
+func runFlagsOf(cmd *cobra.Command) *runFlags {
+	var f runFlags
+	group(cmd, "What to test", func(fs *pflag.FlagSet) {
+		fs.StringArrayVar(&f.Topologies, "topology", nil, "what crosses the balancer, by its `NAME`; repeatable (lbtest list topologies)")
+		fs.StringArrayVar(&f.Set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable, all together make one balancer; "+
+			"without it the settings that matter are swept (lbtest list settings)")
+		fs.StringArrayVar(&f.Nats, "nats", nil, "one `KEY=VALUE` of the nats-server configuration, dots in keys, as in cluster.ping_interval=8s; "+
+			"repeatable; KEY=none takes away what the lab would set; NAME:KEY=VALUE addresses one cluster")
+		fs.StringArrayVar(&f.Client, "client", nil, "one `KEY=VALUE` of the clients, as in ping-interval=30s; repeatable")
+		fs.StringArrayVar(&f.Assert, "assert", nil, "judge only assertions whose names match a `PATTERN`, * allowed, as in 'jetstream/*'; repeatable; "+
+			"without it those that speak of the settings (lbtest list assertions)")
+	})
+	group(cmd, "How to test", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.TimeScale, "time-scale", "auto", "divide idle timeouts and pings by a `FACTOR` of 1 or more; 1 is real time; "+
+			"auto shortens what only waits; the report always speaks of unscaled values")
+		fs.Int64Var(&f.Seed, "seed", 0, "where everything random starts, a number `N`; the same seed gives the same plan (default: drawn, and printed)")
+		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` scenarios side by side (default: by the number of cores)")
+		fs.DurationVar(&f.RunTimeout, "run-timeout", 0, "end the run after a `DURATION`, as in 90s or 5m; what did not run by then is errored (default: none)")
+		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores")
+		fs.BoolVar(&f.VerifyAdvice, "verify-advice", false, "apply each advice, run again, and say whether it helped")
+	})
+	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
+		fs.StringArrayVar(&f.reports, "report", nil, "write a report, as `FORMAT=PATH`, - is stdout; repeatable (lbtest list formats)")
+		fs.BoolVar(&f.json, "json", false, "JSON on stdout instead of text: the same as --report json=-")
+		fs.StringVar(&f.failOn, "fail-on", "", "exit with 1 from this `VERDICT` on: "+strings.Join(report.FailOn(), ", ")+
+			" (default: unsafe with --set, never for a sweep)")
+		fs.BoolVar(&f.quiet, "quiet", false, "no progress")
+		fs.BoolVar(&f.verbose, "verbose", false, "progress with notes; a report with what held, every number and the ids of the evidence")
+		fs.BoolVar(&f.plain, "no-color", false, "no colour; a non-empty NO_COLOR in the environment says the same")
+	})
+	return &f
+}
+
+// check refuses what makes no sense whatever the topology; the rest is the plan's to judge.
+func (f *runFlags) check() error {
+	switch {
+	case f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn):
+		return fmt.Errorf("--fail-on: %w", unknown("verdict", f.failOn, report.FailOn()))
+	case f.Parallel < 0:
+		return fmt.Errorf("--parallel %d: want 1 or more, or 0 to go by the number of cores", f.Parallel)
+	case f.RunTimeout < 0:
+		return fmt.Errorf("--run-timeout %s: want a duration above zero, or 0 for none", f.RunTimeout)
+	case f.Seed < 0:
+		return fmt.Errorf("--seed %d: want a positive number, or 0 to have one drawn", f.Seed)
+	}
+	return nil
+}
+
+// jsonFlag defines --json on a command that lists something.
+func jsonFlag(cmd *cobra.Command) *bool {
+	return cmd.Flags().Bool("json", false, "JSON on stdout")
+}
+
+// flagHelp lists a command's flags by heading, wrapped to 100 columns.
+func flagHelp(cmd *cobra.Command) string {
+	const other = "Flags"
+	var headings []string
+	sets := map[string]*pflag.FlagSet{}
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		heading := other
+		if g := f.Annotations[groupKey]; len(g) > 0 {
+			heading = g[0]
+		}
+		if sets[heading] == nil {
+			sets[heading] = pflag.NewFlagSet(heading, pflag.ContinueOnError)
+			sets[heading].SortFlags = false
+			headings = append(headings, heading)
+		}
+		sets[heading].AddFlag(f)
+	})
+	var b strings.Builder
+	for _, h := range headings {
+		fmt.Fprintf(&b, "\n%s:\n%s", h, sets[h].FlagUsagesWrapped(100))
+	}
+	return b.String()
+}
+
+// flagError turns pflag's errors into what was given, what exists and what was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var absent *pflag.NotExistError
+	var without *pflag.ValueRequiredError
+	var wrong *pflag.InvalidValueError
+	switch {
+	case errors.As(err, &absent):
+		var names []string
+		cmd.LocalFlags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+		given := "--" + absent.GetSpecifiedName()
+		if shorts := absent.GetSpecifiedShortnames(); shorts != "" {
+			given = "-" + shorts
+		}
+		return unknown("flag", given, names)
+	case errors.As(err, &without):
+		value, usage := pflag.UnquoteUsage(without.GetFlag())
+		return fmt.Errorf("--%s needs a value, --%s %s: %s", without.GetFlag().Name, without.GetFlag().Name, value, usage)
+	case errors.As(err, &wrong):
+		return fmt.Errorf("--%s %q: want %s", wrong.GetFlag().Name, wrong.GetValue(), wanted(wrong.GetFlag()))
+	}
+	return err
+}
+
+func wanted(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "duration":
+		return "a duration with its unit, as in 90s or 5m"
+	case "int", "int64":
+		return "a whole number"
+	case "bool":
+		return "true or false, or no value at all"
+	}
+	return "a " + f.Value.Type()
+}

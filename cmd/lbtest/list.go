@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// entry is one line of a list.
+type entry struct {
+	Name     string   `json:"name"`
+	About    string   `json:"about"`
+	Default  string   `json:"default,omitempty"`
+	Values   string   `json:"values,omitempty"`
+	Scaled   bool     `json:"scaled,omitempty"`
+	Balanced []string `json:"balanced,omitempty"`
+	Nodes    []string `json:"nodes,omitempty"`
+	Speaks   []string `json:"speaks,omitempty"`
+}
+
+// kind is something that can be listed.
+type kind struct {
+	name    string
+	entries func() []entry
+	columns []string
+	row     func(entry) []string
+}
+
+// kinds are the lists there are. Each reads the registry of the package it is about.
+func kinds() []kind {
+	nameAbout := func(e entry) []string { return []string{e.Name, e.About} }
+	return []kind{
+		{"topologies", listTopologies, []string{"topology", "about"}, nameAbout},
+		{"settings", listSettings, []string{"setting", "default", "values", "about"}, func(e entry) []string {
+			return []string{e.Name, e.Default, e.Values, e.About}
+		}},
+		{"assertions", listAssertions, []string{"assertion", "promise"}, nameAbout},
+		{"formats", listFormats, []string{"format", "about"}, nameAbout},
+		{"runtimes", listRuntimes, []string{"runtime", "about"}, nameAbout},
+	}
+}
+
+func listTopologies() []entry {
+	var all []entry
+	for _, t := range topologies.All() {
+		e := entry{Name: t.Name, About: t.About, Nodes: t.Nodes()}
+		for _, l := range t.Balanced {
+			e.Balanced = append(e.Balanced, string(l))
+		}
+		all = append(all, e)
+	}
+	return all
+}
+
+func listSettings() []entry {
+	var all []entry
+	for _, s := range proxies.Settings() {
+		all = append(all, entry{Name: s.Name, About: s.About, Default: s.Default, Values: s.Values, Scaled: s.Scaled})
+	}
+	return all
+}
+
+func listAssertions() []entry {
+	var all []entry
+	for _, a := range assertions.All() {
+		all = append(all, entry{Name: a.Name, About: a.Promise, Speaks: a.Speaks})
+	}
+	return all
+}
+
+func listFormats() []entry {
+	var all []entry
+	for _, f := range report.Formats() {
+		all = append(all, entry{Name: f.Name, About: f.About})
+	}
+	return all
+}
+
+func listRuntimes() []entry {
+	return []entry{{Name: "embedded", About: "nats-server inside lbtest's own executable, one child process a node (the default)"}}
+}
+
+func namesOf(entries []entry) []string {
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name)
+	}
+	return names
+}
+
+func (p *program) listCommand() *cobra.Command {
+	var names []string
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	cmd := &cobra.Command{
+		Use:       "list KIND",
+		Short:     "list " + strings.Join(names, ", "),
+		Example:   "  lbtest list settings\n  lbtest list topologies --json",
+		ValidArgs: names,
+		Args: func(_ *cobra.Command, args []string) error {
+			switch len(args) {
+			case 0:
+				return fmt.Errorf("list needs to know what: %s", strings.Join(names, ", "))
+			case 1:
+				return nil
+			}
+			return fmt.Errorf("list takes one of %s, %q was given", strings.Join(names, ", "), strings.Join(args, " "))
+		},
+	}
+	asJSON := jsonFlag(cmd)
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		for _, k := range kinds() {
+			if k.name != args[0] {
+				continue
+			}
+			entries := k.entries()
+			if *asJSON {
+				return p.json(append([]entry{}, entries...))
+			}
+			rows := [][]string{k.columns}
+			for i := range rows[0] {
+				rows[0][i] = strings.ToUpper(rows[0][i])
+			}
+			for _, e := range entries {
+				rows = append(rows, k.row(e))
+			}
+			return p.table(rows)
+		}
+		return unknown("list", args[0], names)
+	}
+	return cmd
+}

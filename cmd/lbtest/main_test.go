@@ -1,0 +1,351 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.uber.org/goleak"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
+	"github.com/lbtest/lbtest/topologies"
+	"github.com/lbtest/lbtest/topologies/embedded"
+)
+
+func TestMain(m *testing.M) {
+	embedded.Main()
+	goleak.VerifyTestMain(m)
+}
+
+// fakePlan answers with a report, or does what run says.
+type fakePlan struct {
+	report report.Report
+	sweep  bool
+	run    func(ctx context.Context, say func(suite.Progress)) report.Report
+}
+
+func (f fakePlan) Sweep() bool         { return f.sweep }
+func (f fakePlan) Scenarios() []string { return []string{"a"} }
+func (f fakePlan) Run(ctx context.Context, say func(suite.Progress)) report.Report {
+	if f.run != nil {
+		return f.run(ctx, say)
+	}
+	return f.report
+}
+
+// fakeRuntime starts nothing and says whether it was closed.
+type fakeRuntime struct {
+	topologies.Runtime
+	keep   bool
+	closed bool
+	err    error
+}
+
+func (f *fakeRuntime) Close() error { f.closed = true; return f.err }
+
+// lab is one run of the program without a lab.
+type lab struct {
+	plan    fakePlan
+	err     error // of making the plan
+	env     map[string]string
+	options *suite.Options // what the plan was asked for
+	runtime *fakeRuntime
+	closing error
+	exit    func(int)
+	out     bytes.Buffer
+	log     bytes.Buffer
+	stdout  io.Writer
+}
+
+func (l *lab) run(args ...string) int {
+	var out io.Writer = &l.out
+	if l.stdout != nil {
+		out = l.stdout
+	}
+	p := program{
+		args: args, out: out, err: &l.log, exit: l.exit,
+		getenv: func(k string) string { return l.env[k] },
+		runtime: func(keep bool, _ *slog.Logger) topologies.Runtime {
+			l.runtime = &fakeRuntime{keep: keep, err: l.closing}
+			return l.runtime
+		},
+		plan: func(o suite.Options) (plan, error) {
+			l.options = &o
+			return l.plan, l.err
+		},
+	}
+	return p.main(context.Background())
+}
+
+func reportOf(verdicts ...assertions.Verdict) report.Report {
+	var scenarios []report.Scenario
+	for i, v := range verdicts {
+		scenarios = append(scenarios, report.Scenario{Name: "t/" + string(rune('a'+i)), Topology: "t", Verdict: v, Reason: "for a test"})
+	}
+	return report.New(report.Run{}, scenarios, nil)
+}
+
+func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"", []string{"--topology is missing", "routes-behind-lb"}},
+		{"run", []string{"--topology is missing", "routes-behind-lb"}},
+		{"run --set stall=1s", []string{"--topology is missing", "routes-behind-lb"}},
+		{"validate -s nats://x:4222", []string{`unknown command "validate"`, "explain, list, run"}},
+		{"matrix", []string{`unknown command "matrix"`}},
+		{"lst", []string{`unknown command "lst", did you mean list?`}},
+		{"--topology x extra", []string{`unknown command "extra"`}},
+		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
+		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
+		{"--topology x --profile aws-nlb", []string{`unknown flag "--profile"`}},
+		{"--topology x --runtime docker", []string{`unknown flag "--runtime"`, "--run-timeout"}},
+		{"--topology x -v", []string{`unknown flag "-v"`}},
+		{"--topology", []string{"--topology needs a value, --topology NAME"}},
+		{"--topology x --seed y", []string{`--seed "y": want a whole number`}},
+		{"--topology x --seed -1", []string{"--seed -1: want a positive number"}},
+		{"--topology x --parallel=-2", []string{"--parallel -2: want 1 or more"}},
+		{"--topology x --run-timeout 90", []string{`--run-timeout "90": want a duration with its unit, as in 90s`}},
+		{"--topology x --run-timeout=-1s", []string{"--run-timeout -1s: want a duration above zero"}},
+		{"--topology x --verbose=maybe", []string{`--verbose "maybe": want true or false`}},
+		{"--topology x --fail-on unsave", []string{`--fail-on: unknown verdict "unsave", did you mean unsafe?`, "unsafe, risky, never"}},
+		{"--topology x --report json", []string{`--report "json": want FORMAT=PATH`}},
+		{"--topology x --report jsn=x", []string{`unknown format "jsn", did you mean json?`}},
+		{"--topology x --json --report text=-", []string{"--report json=- and text=- go to the same place"}},
+		{"--topology x --report json=a --report text=./a", []string{"--report json=a and text=./a go to the same place"}},
+		{"--topology x --report json=" + dir, []string{"this is a directory"}},
+		{"--topology x --report json=" + filepath.Join(dir, "no/such/r.json"), []string{"its directory:", "no such file"}},
+		{"list", []string{"topologies, settings, assertions, formats, runtimes"}},
+		{"list profiles", []string{`unknown list "profiles"`, "topologies, settings"}},
+		{"list settings formats", []string{`"settings formats" was given`}},
+		{"list settings --jsn", []string{`unknown flag "--jsn", did you mean --json?`}},
+		{"explain", []string{"explain needs a name"}},
+		{"explain idle-timout", []string{`unknown name "idle-timout", did you mean idle-timeout?`}},
+		{"explain a b", []string{`explain takes one name, "a b" was given`}},
+		{"completion", []string{"bash, zsh, fish, powershell"}},
+		{"completion csh", []string{`unknown shell "csh"`}},
+		{"version 1", []string{"takes no argument"}},
+		{"schema v1", []string{"takes no argument"}},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			var l lab
+			if got := l.run(strings.Fields(c.args)...); got != exitUsage {
+				t.Errorf("exit %d, want %d", got, exitUsage)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(l.log.String(), want) {
+					t.Errorf("stderr is %q, want something with %q", l.log.String(), want)
+				}
+			}
+			if l.out.Len() > 0 {
+				t.Errorf("stdout has %q", l.out.String())
+			}
+			if l.options != nil || l.runtime != nil {
+				t.Error("a plan was made")
+			}
+		})
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("bad usage left %v", left)
+	}
+}
+
+func TestWhatThePlanRefusesIsBadUsage(t *testing.T) {
+	l := lab{err: errors.New(`unknown setting "idle"`)}
+	if got := l.run("--topology", "x", "--set", "idle=1s"); got != exitUsage {
+		t.Errorf("exit %d, want %d", got, exitUsage)
+	}
+	if got := l.log.String(); got != "lbtest: unknown setting \"idle\"\n" {
+		t.Errorf("stderr is %q", got)
+	}
+	if !l.runtime.closed {
+		t.Error("the runtime was not closed")
+	}
+}
+
+func TestFlagsBecomeOptions(t *testing.T) {
+	all := strings.Fields("run --topology a --topology=b --set idle-timeout=5s --set idle-expiry=rst --nats cluster.ping_interval=2s,x " +
+		"--client ping-interval=off --time-scale 4 --assert jetstream/* --assert routes/* --seed 7 --run-timeout 90s --parallel 3 " +
+		"--verify-advice --keep --quiet --no-color")
+	for _, c := range []struct {
+		name string
+		args []string
+		keep bool
+		want suite.Options
+	}{
+		{"the bare program runs", []string{"--topology", "a"}, false,
+			suite.Options{Topologies: []string{"a"}, TimeScale: "auto"}},
+		{"flags may stand before the command", []string{"--topology", "a", "run"}, false,
+			suite.Options{Topologies: []string{"a"}, TimeScale: "auto"}},
+		{"all flags", all, true,
+			suite.Options{Topologies: []string{"a", "b"}, Set: []string{"idle-timeout=5s", "idle-expiry=rst"},
+				Nats: []string{"cluster.ping_interval=2s,x"}, Client: []string{"ping-interval=off"},
+				Assert: []string{"jetstream/*", "routes/*"}, TimeScale: "4", Seed: 7, RunTimeout: 90 * time.Second,
+				Parallel: 3, VerifyAdvice: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := lab{plan: fakePlan{report: reportOf(assertions.Safe)}}
+			if got := l.run(c.args...); got != 0 {
+				t.Fatalf("exit %d: %s", got, l.log.String())
+			}
+			c.want.Command = append([]string{"lbtest"}, c.args...)
+			if d := cmp.Diff(*l.options, c.want, cmpopts.IgnoreFields(suite.Options{}, "Runtime", "Log", "Version")); d != "" {
+				t.Errorf("options differ, got -, want +:\n%s", d)
+			}
+			if l.options.Log == nil || l.options.Runtime != topologies.Runtime(l.runtime) || l.options.Version == "" {
+				t.Errorf("log, runtime or version are missing in %+v", l.options)
+			}
+			if l.runtime.keep != c.keep || !l.runtime.closed {
+				t.Errorf("the runtime keeps: %v, is closed: %v", l.runtime.keep, l.runtime.closed)
+			}
+		})
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		plan fakePlan
+		args string
+		want int
+	}{
+		{"a safe balancer", fakePlan{report: reportOf(assertions.Safe)}, "", 0},
+		{"an unsafe one", fakePlan{report: reportOf(assertions.Unsafe)}, "", 1},
+		{"a risky one", fakePlan{report: reportOf(assertions.Risky)}, "", 0},
+		{"a risky one, objected to", fakePlan{report: reportOf(assertions.Risky)}, "--fail-on risky", 1},
+		{"an unsafe one, only asked about", fakePlan{report: reportOf(assertions.Unsafe)}, "--fail-on never", 0},
+		{"a sweep that finds unsafe settings", fakePlan{report: reportOf(assertions.Safe, assertions.Unsafe), sweep: true}, "", 0},
+		{"a sweep that must not", fakePlan{report: reportOf(assertions.Safe, assertions.Unsafe), sweep: true}, "--fail-on unsafe", 1},
+		{"a sweep with errors", fakePlan{report: reportOf(assertions.Safe, assertions.Errored), sweep: true}, "", 3},
+		{"nothing judged", fakePlan{report: reportOf(assertions.Skipped)}, "", 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := lab{plan: c.plan}
+			if got := l.run(append([]string{"--topology", "t"}, strings.Fields(c.args)...)...); got != c.want {
+				t.Errorf("exit %d, want %d", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTroubleOfOurOwnExitsWith3UnlessSomethingWasUnsafe(t *testing.T) {
+	for v, want := range map[assertions.Verdict]int{assertions.Safe: 3, assertions.Unsafe: 1} {
+		l := lab{plan: fakePlan{report: reportOf(v)}, closing: errors.New("directory busy")}
+		if got := l.run("--topology", "t"); got != want {
+			t.Errorf("%s: exit %d, want %d", v, got, want)
+		}
+		if !strings.Contains(l.log.String(), "clearing away what the nodes left: directory busy") {
+			t.Errorf("%s: stderr is %q", v, l.log.String())
+		}
+		if l.out.Len() == 0 {
+			t.Errorf("%s: the report is missing", v)
+		}
+	}
+	l := lab{plan: fakePlan{report: reportOf(assertions.Safe)}, stdout: broken{}}
+	if got := l.run("--topology", "t"); got != 3 || !strings.Contains(l.log.String(), "no space left") {
+		t.Errorf("exit %d, stderr %q", got, l.log.String())
+	}
+}
+
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestStdoutIsTheReport(t *testing.T) {
+	dir := t.TempDir()
+	say := func(_ context.Context, say func(suite.Progress)) report.Report {
+		say(suite.Progress{Kind: "finished", Scenario: "t/a", Verdict: assertions.Safe, Done: 1, Total: 1})
+		return reportOf(assertions.Safe)
+	}
+	file := filepath.Join(dir, "r.json")
+	for _, c := range []struct {
+		args       string
+		text, json bool // on stdout
+		progress   bool
+	}{
+		{"", true, false, true},
+		{"--quiet", true, false, false},
+		{"--json", false, true, true},
+		{"--report json=-", false, true, true},
+		{"--report text=-", true, false, true},
+		{"--report json=" + file, true, false, true},
+		{"--json --report text=" + filepath.Join(dir, "r.txt"), false, true, true},
+	} {
+		l := lab{plan: fakePlan{run: say}}
+		if got := l.run(append([]string{"--topology", "t"}, strings.Fields(c.args)...)...); got != 0 {
+			t.Fatalf("%s: exit %d: %s", c.args, got, l.log.String())
+		}
+		if got := strings.Contains(l.out.String(), "SAFE  1 scenario"); got != c.text {
+			t.Errorf("%s: stdout has text: %v, want %v", c.args, got, c.text)
+		}
+		if got := json.Valid(l.out.Bytes()); got != c.json {
+			t.Errorf("%s: stdout is JSON: %v, want %v", c.args, got, c.json)
+		}
+		if got := strings.Contains(l.log.String(), "t/a"); got != c.progress {
+			t.Errorf("%s: stderr has progress: %v, want %v", c.args, got, c.progress)
+		}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := report.Read(f); err != nil {
+		t.Error(err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 2 {
+		t.Errorf("the directory has %v, want two reports", left)
+	}
+}
+
+func TestAnInterruptedRunStillReports(t *testing.T) {
+	l := lab{plan: fakePlan{run: func(ctx context.Context, _ func(suite.Progress)) report.Report {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		return reportOf(assertions.Unsafe)
+	}}}
+	if got := l.run("--topology", "t"); got != exitInterrupted {
+		t.Errorf("exit %d, want %d", got, exitInterrupted)
+	}
+	for in, want := range map[string]string{l.log.String(): "interrupted", l.out.String(): "The run was interrupted"} {
+		if !strings.Contains(in, want) {
+			t.Errorf("%q lacks %q", in, want)
+		}
+	}
+}
+
+func TestASecondSignalStopsAtOnce(t *testing.T) {
+	exited := make(chan int, 1)
+	l := lab{exit: func(code int) { exited <- code }}
+	l.plan.run = func(ctx context.Context, _ func(suite.Progress)) report.Report {
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		if err := syscall.Kill(syscall.Getpid(), syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+		if got := <-exited; got != exitInterrupted {
+			t.Errorf("exit %d, want %d", got, exitInterrupted)
+		}
+		return reportOf(assertions.Safe)
+	}
+	l.run("--topology", "t")
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// unknown is the error for a name that does not exist: what was given, what was probably meant, what exists.
+func unknown(what, given string, known []string) error {
+	meant := ""
+	if names := near(given, known); len(names) > 0 {
+		meant = fmt.Sprintf(", did you mean %s?", strings.Join(names, " or "))
+	}
+	return fmt.Errorf("unknown %s %q%s (%s)", what, given, meant, strings.Join(known, ", "))
+}
+
+// near lists the names that were probably meant, the likeliest first: those that differ in few letters, or
+// that begin with what was given.
+func near(given string, known []string) []string {
+	given = strings.ToLower(given)
+	few := max(2, len(given)/3) // one slip in three letters is still the same word
+	type candidate struct {
+		name  string
+		slips int
+	}
+	var found []candidate
+	for _, name := range known {
+		slips := distance(given, strings.ToLower(name))
+		if given != "" && strings.HasPrefix(name, given) {
+			slips = min(slips, 1)
+		}
+		if slips <= few && slips < len(name) {
+			found = append(found, candidate{name, slips})
+		}
+	}
+	slices.SortStableFunc(found, func(a, b candidate) int { return a.slips - b.slips })
+	var names []string
+	for _, c := range found[:min(len(found), 3)] {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// distance counts the letters to insert, delete or replace to turn a into b.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, diagonal+1)
+		}
+	}
+	return row[len(b)]
+}

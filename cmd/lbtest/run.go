@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lbtest/lbtest/cmd/internal/report"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run --topology NAME [flags]",
+		Short: "run a topology behind balancers and say which settings are safe",
+		Long: "run starts a topology behind simulated load balancers and judges what NATS makes of it.\n" +
+			"Without --set it sweeps the settings that matter and says which are safe; with --set it judges that one balancer.\n\n" +
+			"It exits with 0 if there is nothing to object to, 1 if there is (see --fail-on), 2 on bad usage,\n" +
+			"3 if lbtest itself failed or nothing could be judged, 130 if interrupted.",
+		Example: "  lbtest run --topology routes-behind-lb\n" +
+			"  lbtest run --topology routes-behind-lb --set idle-timeout=20s --set idle-expiry=silent\n" +
+			"  lbtest run --topology routes-behind-lb --set idle-timeout=20s --nats cluster.ping_interval=8s\n" +
+			"  lbtest run --topology routes-behind-lb --set restart=crash --assert 'jetstream/*' --json\n" +
+			"  lbtest run --topology routes-behind-lb --verify-advice --report json=report.json",
+		Args: noArguments,
+	}
+	p.runs(cmd)
+	return cmd
+}
+
+// runs makes a command run scenarios.
+func (p *program) runs(cmd *cobra.Command) {
+	f := runFlagsOf(cmd)
+	completeRun(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.run(cmd.Context(), f) }
+}
+
+// run turns flags into options, options into a plan, and the plan's report into files and an exit code.
+// Nothing has started when it returns an error of the user's.
+func (p *program) run(ctx context.Context, f *runFlags) error {
+	if len(f.Topologies) == 0 {
+		return fmt.Errorf("--topology is missing: which one? (%s; lbtest --help says more)", strings.Join(namesOf(listTopologies()), ", "))
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	outputs, err := sinks(f)
+	if err != nil {
+		return err
+	}
+	live := watch(p.err, p.screenOf(p.err, f.plain), f.quiet, f.verbose)
+	done, err := p.measure(ctx, f, live)
+	live.end()
+	if err != nil {
+		return err
+	}
+	style := p.screenOf(p.out, f.plain).Style
+	style.Verbose = f.verbose
+	trouble := []error{done.trouble}
+	for _, s := range outputs {
+		if err := s.write(p.out, done.report, style); err != nil {
+			trouble = append(trouble, fmt.Errorf("writing report %s=%s: %w", s.format.Name, s.path, err))
+		}
+	}
+	ours := errors.Join(trouble...)
+	code := done.report.ExitCode(done.failOn)
+	switch {
+	case ours == nil && code == 0:
+		return nil
+	case ours != nil && code == 0:
+		return failure{ours}
+	case ours != nil:
+		fmt.Fprintf(p.err, "lbtest: %v\n", ours) // what was found about the balancer decides the exit code
+	}
+	return ended{code}
+}
+
+// measured is what came of a plan.
+type measured struct {
+	report  report.Report
+	failOn  string
+	trouble error // lbtest's own, in cleaning up
+}
+
+// measure makes the plan and runs it. Its error is the user's.
+func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (measured, error) {
+	level := slog.LevelWarn
+	if f.verbose {
+		level = slog.LevelInfo
+	}
+	o := f.Options
+	o.Log = slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
+	o.Command = append([]string{"lbtest"}, p.args...)
+	o.Version = versions().LBTest
+	o.Runtime = p.runtime(f.keep, o.Log)
+	plan, err := p.plan(o)
+	if err != nil {
+		return measured{}, errors.Join(err, o.Runtime.Close())
+	}
+	done := measured{failOn: f.failOn}
+	if done.failOn == "" {
+		done.failOn = report.FailOnUnsafe
+		if plan.Sweep() {
+			done.failOn = report.FailOnNever // a sweep answers a question and objects to nothing
+		}
+	}
+	ctx, release := p.interruptible(ctx, live)
+	done.report = plan.Run(ctx, live.say)
+	if release() {
+		done.report.Run.Interrupted = true
+	}
+	if err := o.Runtime.Close(); err != nil {
+		done.trouble = fmt.Errorf("clearing away what the nodes left: %w", err)
+	}
+	return done, nil
+}
+
+// interruptible gives a context that the first SIGINT or SIGTERM cancels, so that what was measured is still
+// reported; the second one ends the process at once. release stops listening and says whether there was one.
+func (p *program) interruptible(ctx context.Context, say io.Writer) (_ context.Context, release func() bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2) // two matter
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	interrupted := false // belongs to the goroutine until stopped is closed
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-signals:
+			}
+			if interrupted {
+				p.exit(exitInterrupted)
+			}
+			interrupted = true
+			fmt.Fprintln(say, "lbtest: interrupted; ending the labs and reporting what was measured (once more: stop at once)")
+			cancel()
+		}
+	}()
+	return ctx, func() bool {
+		signal.Stop(signals)
+		close(stop)
+		<-stopped
+		cancel()
+		return interrupted
+	}
+}
