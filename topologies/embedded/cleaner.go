@@ -40,7 +40,8 @@ func startCleaner() (*cleaner, error) {
 	defer r.Close()
 	cmd := exec.Command(self())
 	cmd.Args = []string{processName, cleanerWord}
-	cmd.Env = append(os.Environ(), guard+"="+cleanerWord)
+	// The last is for a program with the race detector, which otherwise sleeps a second before it ends.
+	cmd.Env = append(os.Environ(), guard+"="+cleanerWord, "GORACE=atexit_sleep_ms=0")
 	cmd.Dir = "/" // keeps no directory busy
 	cmd.Stdin = r
 	// A session of its own: neither the terminal's Ctrl-C nor its end reaches it.

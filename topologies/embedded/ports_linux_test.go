@@ -7,6 +7,9 @@ import (
 )
 
 func TestAHeldPortCanBeListenedOnAgainAndAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens sockets")
+	}
 	port, release, err := hold(loopback)
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +42,9 @@ func TestAHeldPortCanBeListenedOnAgainAndAgain(t *testing.T) {
 // The range of ports for those who ask for any is 28 thousand numbers as a rule. Asking for a third
 // of them meets a held port, if it can be met, with near certainty.
 func TestAHeldPortIsGivenToNobodyElse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("opens sockets")
+	}
 	held := map[int]bool{}
 	for range 200 {
 		port, release, err := hold(loopback)

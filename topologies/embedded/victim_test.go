@@ -105,6 +105,9 @@ func TestNothingOutlivesAKilledProgram(t *testing.T) {
 
 // What the kernel does on Linux the cleaner does elsewhere, and for what the kernel misses.
 func TestTheCleanerKillsAndRemoves(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts processes")
+	}
 	temporary := t.TempDir()
 	ours, others := temporary+"/"+prefix+"x", temporary+"/other"
 	for _, dir := range []string{ours, ours + "/n1", others} {
