@@ -104,8 +104,8 @@ func (f *Flow) Probe() {
 	}
 }
 
-// run carries the connection until it is gone at both sides.
-func (f *Flow) run() {
+// carry forwards until the connection is gone at both sides.
+func (f *Flow) carry() {
 	f.mu.Lock()
 	f.noteLocked(KindBegin, "", "")
 	f.mu.Unlock()
@@ -123,10 +123,13 @@ func (f *Flow) run() {
 		f.links.release()
 	}
 	f.directions.Wait()
+}
 
+// noteEnd notes that a flow which was carried is gone.
+func (f *Flow) noteEnd() {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.noteLocked(KindEnd, f.over, f.why)
-	f.mu.Unlock()
 }
 
 func (f *Flow) quiet() Quiet {

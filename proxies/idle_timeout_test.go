@@ -3,12 +3,62 @@ package proxies
 import (
 	"io"
 	"net"
+	"slices"
 	"testing"
 	"time"
 )
 
+const never = time.Duration(0)
+
+func TestIdleClock(t *testing.T) {
+	const s = time.Second
+	for _, c := range []struct {
+		what  string
+		clock idleClock
+		asked []Quiet // one after the other
+		want  []idleStep
+	}{
+		{"a busy connection is asked again when it could be idle", idleClock{after: 5 * s},
+			[]Quiet{{Client: 0, Server: 0}, {Client: 4 * s, Server: 1 * s}}, []idleStep{{wait: 5 * s}, {wait: 4 * s}}},
+		{"a connection expires at its time and not a moment before", idleClock{after: 5 * s},
+			[]Quiet{{Client: 5*s - 1, Server: 5*s - 1}, {Client: 5 * s, Server: 5 * s}}, []idleStep{{wait: 1}, {expire: "idle-timeout"}}},
+		{"a byte at either side counts for idle-timeout", idleClock{after: 5 * s},
+			[]Quiet{{Client: 9 * s, Server: 2 * s}, {Client: 2 * s, Server: 9 * s}}, []idleStep{{wait: 3 * s}, {wait: 3 * s}}},
+		{"a side's own timer looks at that side", idleClock{client: 5 * s, server: 20 * s},
+			[]Quiet{{Client: 1 * s, Server: 9 * s}, {Client: 5 * s, Server: 0}}, []idleStep{{wait: 4 * s}, {expire: "idle-timeout-client"}}},
+		{"the shorter of two timers that are up is named", idleClock{after: 7 * s, server: 5 * s},
+			[]Quiet{{Client: 8 * s, Server: 8 * s}}, []idleStep{{expire: "idle-timeout-server"}}},
+		{"probes that come in time keep it alive for ever", idleClock{after: 5 * s, probe: 4 * s},
+			[]Quiet{{Client: 90 * s, Server: 90 * s}}, []idleStep{{wait: never}}},
+		{"probes that come too late do not", idleClock{after: 5 * s, probe: 5 * s},
+			[]Quiet{{Client: 5 * s, Server: 5 * s}}, []idleStep{{expire: "idle-timeout"}}},
+		{"the dialling side's probes do not refresh the server's timer", idleClock{client: 5 * s, server: 6 * s, probe: 1 * s},
+			[]Quiet{{Client: 5 * s, Server: 5 * s}, {Client: 6 * s, Server: 6 * s}}, []idleStep{{wait: 1 * s}, {expire: "idle-timeout-server"}}},
+		{"after an rst-on-next expiry the next probe draws the reset", idleClock{after: 5 * s, probe: 8 * s, how: ResetOnNext},
+			[]Quiet{{Client: 5 * s, Server: 5 * s}, {Client: 7 * s, Server: 7 * s}, {Client: 8 * s, Server: 8 * s}},
+			[]idleStep{{expire: "idle-timeout", wait: 3 * s}, {wait: 1 * s}, {probe: true}}},
+		{"probes count on from the client's last byte", idleClock{server: 20 * s, probe: 8 * s, how: ResetOnNext},
+			[]Quiet{{Client: 20 * s, Server: 20 * s}, {Client: 24 * s, Server: 24 * s}},
+			[]idleStep{{expire: "idle-timeout-server", wait: 4 * s}, {probe: true}}},
+		{"without probes nothing more is asked after the expiry", idleClock{after: 5 * s, how: ResetOnNext},
+			[]Quiet{{Client: 5 * s, Server: 5 * s}}, []idleStep{{expire: "idle-timeout", wait: never}}},
+		{"without a timer nothing is ever asked again", idleClock{},
+			[]Quiet{{Client: 1000 * s, Server: 1000 * s}}, []idleStep{{wait: never}}},
+	} {
+		var got []idleStep
+		for _, q := range c.asked {
+			got = append(got, c.clock.ask(q))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got %+v\nwant %+v", c.what, got, c.want)
+		}
+	}
+}
+
+// idle is short for the tests' sake, and long beside the scheduling noise of a busy machine.
+const idle = 150 * time.Millisecond
+
 func TestIdleConnectionsEndInTheMannerSet(t *testing.T) {
-	const idle = 150 * time.Millisecond
 	for _, c := range []struct {
 		setting string
 		story   []string
@@ -46,22 +96,129 @@ func TestIdleConnectionsEndInTheMannerSet(t *testing.T) {
 			expect(t, "client, having spoken,", client, rst)
 		}},
 	} {
-		for _, lane := range []string{"lane 0", "lane 2"} {
-			t.Run(c.setting+" in "+lane, func(t *testing.T) {
-				p := with(t, "idle-timeout="+idle.String(), c.setting)
-				if lane == "lane 2" {
-					p = with(t, "idle-timeout="+idle.String(), c.setting, "stall=1s")
-				}
-				l := start(t, p)
-				client, server := l.connect()
-				spoke := time.Now()
-				expired := l.event(KindExpired)
-				if early := idle - expired.At.Sub(spoke); early > 0 && early > 20*time.Millisecond {
-					t.Errorf("expired %s early", early)
-				}
-				c.after(t, client, server)
-				l.tells("n1#1", c.story...)
-			})
-		}
+		bothLanes(t, c.setting, func(t *testing.T, lane Profile) {
+			l := start(t, add(t, lane, "idle-timeout="+idle.String(), c.setting))
+			client, server := l.dial("n1"), l.reached("b1")
+			last := time.Now() // the byte is sent after this
+			say(t, client, server, "!")
+			expired := l.event(KindExpired)
+			if got := expired.At.Sub(last); got < idle {
+				t.Errorf("expired %s after a moment before the last byte, want %s or more", got, idle)
+			}
+			if expired.Up != 1 || expired.Down != 0 {
+				t.Errorf("expired with %d bytes up and %d down, want 1 and 0", expired.Up, expired.Down)
+			}
+			c.after(t, client, server)
+			l.tells("n1#1", c.story...)
+		})
 	}
+}
+
+func TestActivityInEitherDirectionPostponesTheExpiry(t *testing.T) {
+	for _, who := range []string{"client", "server"} {
+		t.Run(who, func(t *testing.T) {
+			l := start(t, with(t, "idle-timeout="+idle.String()))
+			client, server := l.connect()
+			from, to := client, server
+			if who == "server" {
+				from, to = server, client
+			}
+			tick := time.NewTicker(idle / 5)
+			defer tick.Stop()
+			for range 15 { // three timeouts long
+				say(t, from, to, ".")
+				<-tick.C
+			}
+			l.tells("n1#1", "begin")
+		})
+	}
+}
+
+func TestTheSettingThatFiredIsNamed(t *testing.T) {
+	for _, c := range []struct {
+		settings []string
+		want     string
+	}{
+		{[]string{"idle-timeout-client=100ms", "idle-timeout-server=10s"}, "idle-timeout-client"},
+		{[]string{"idle-timeout-client=10s", "idle-timeout-server=100ms"}, "idle-timeout-server"},
+		{[]string{"idle-timeout=100ms", "idle-timeout-server=10s"}, "idle-timeout"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			l := start(t, with(t, c.settings...))
+			l.connect()
+			l.tells("n1#1", "begin", "expired fin "+c.want, "end fin "+c.want)
+		})
+	}
+}
+
+func TestKeepalivesAsModelled(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		probes   time.Duration
+		settings []string
+		story    []string
+	}{
+		{"probes in time keep the connection", idle / 3, []string{"idle-keepalive=counts"}, []string{"begin"}},
+		{"probes that are not counted do not", idle / 3, []string{"idle-keepalive=ignored"}, []string{"begin", "expired fin idle-timeout", "end fin idle-timeout"}},
+		{"a link without probes expires", 0, []string{"idle-keepalive=counts"}, []string{"begin", "expired fin idle-timeout", "end fin idle-timeout"}},
+		{"a late probe draws the reset", 2 * idle, []string{"idle-keepalive=counts", "idle-expiry=rst-on-next"},
+			[]string{"begin", "expired rst-on-next idle-timeout", "gave-up rst client"}},
+		{"an uncounted probe draws nothing", idle / 3, []string{"idle-expiry=rst-on-next"}, []string{"begin", "expired rst-on-next idle-timeout"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			l := start(t, add(t, with(t, "idle-timeout="+idle.String()), c.settings...), front{Front{Name: "n1", Keepalive: c.probes}, []string{"b1"}})
+			client, server := l.connect()
+			if len(c.story) > 2 {
+				l.tells("n1#1", c.story...)
+			}
+			if got := finds(server, 2*idle); len(c.story) != 3 && got != silence || c.story[len(c.story)-1] == "gave-up rst client" && got != silence {
+				t.Errorf("server finds %s, want silence", got)
+			}
+			l.tells("n1#1", c.story...)
+			if c.what == "a late probe draws the reset" {
+				expect(t, "client", client, rst)
+				gaveUp, expired := l.event(KindGaveUp), l.event(KindExpired)
+				if got := gaveUp.At.Sub(expired.At); got < idle/2 || got > 2*idle {
+					t.Errorf("the probe came %s after the expiry, want about %s", got, idle)
+				}
+			}
+		})
+	}
+}
+
+func TestASilentConnectionSwallowsALittleAndThenBlocksTheWriter(t *testing.T) {
+	bothLanes(t, "writing", func(t *testing.T, lane Profile) {
+		l := start(t, add(t, lane, "idle-timeout=50ms", "idle-expiry=silent"))
+		client, server := l.connect()
+		l.event(KindExpired)
+		client.SetWriteBuffer(64 << 10)
+		client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
+		wrote, err := client.Write(make([]byte, 64<<20))
+		if err == nil {
+			t.Fatal("64 MiB went into silence")
+		}
+		if wrote < swallowed {
+			t.Errorf("the writer was blocked after %d bytes, want %d or more", wrote, swallowed)
+		}
+		server.Close()
+		l.tells("n1#1", "begin", "expired silent idle-timeout", "gave-up fin server")
+		client.SetLinger(0)
+		client.Close()
+		l.tells("n1#1", "begin", "expired silent idle-timeout", "gave-up fin server", "gave-up rst client", "end silent idle-timeout")
+		if end := l.event(KindEnd); end.Up != 5 || end.Down != 0 {
+			t.Errorf("got %d bytes up and %d down, want the 5 before the silence and 0", end.Up, end.Down)
+		}
+	})
+}
+
+func TestAnEndThatHadClosedBeforeTheSilenceHasGivenUp(t *testing.T) {
+	bothLanes(t, "half-closed", func(t *testing.T, lane Profile) {
+		l := start(t, add(t, lane, "idle-timeout="+idle.String(), "idle-expiry=silent"))
+		client, server := l.connect()
+		client.CloseWrite()
+		expect(t, "server", server, eof)
+		l.tells("n1#1", "begin", "expired silent idle-timeout", "gave-up fin client")
+		server.Close()
+		l.tells("n1#1", "begin", "expired silent idle-timeout", "gave-up fin client", "gave-up fin server", "end silent idle-timeout")
+	})
 }

@@ -69,7 +69,6 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 	b := i.balancer
 	b.clock.running(i.ctx.Done()) // a stalled balancer accepts nothing
 	backend := i.choose(d, client)
-	defer i.unchoose(backend)
 
 	refusal := Event{
 		Kind: KindRefused, Front: d.Name, Backend: backend.Name, Conn: fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)),
@@ -78,14 +77,14 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 	}
 	flow, err := i.connect(d, client, backend, refusal.Conn)
 	if err != nil {
+		i.forget(backend, nil)
 		refusal.At, refusal.Why = time.Now(), reason(i.ctx, err)
 		b.note(refusal)
 		return
 	}
-	flow.run()
-	i.mu.Lock()
-	delete(i.flows, flow)
-	i.mu.Unlock()
+	flow.carry()
+	i.forget(backend, flow)
+	flow.noteEnd()
 }
 
 // dialFor is how long a backend may take to answer a connect: what Envoy's clusters and Octavia's
@@ -164,10 +163,12 @@ func (i *instance) choose(d *door, client *net.TCPConn) Backend {
 	return chosen
 }
 
-func (i *instance) unchoose(b Backend) {
+// forget takes a connection out of the books, whether it got as far as a flow or not.
+func (i *instance) forget(b Backend, f *Flow) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.active[b]--
+	delete(i.flows, f)
 }
 
 // oldestFirst lists the live connections.

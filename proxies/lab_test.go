@@ -79,8 +79,10 @@ func listen(t *testing.T, p Profile, fronts ...front) *lab {
 }
 
 func (l *lab) backend(name string) Backend {
-	if l.accepted[name] == nil {
-		l.accepted[name] = make(chan *net.TCPConn, 100)
+	arrivals := l.accepted[name]
+	if arrivals == nil {
+		arrivals = make(chan *net.TCPConn, 100)
+		l.accepted[name] = arrivals
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -93,7 +95,7 @@ func (l *lab) backend(name string) Backend {
 			if err != nil {
 				return
 			}
-			l.accepted[name] <- c.(*net.TCPConn)
+			arrivals <- c.(*net.TCPConn)
 		}
 	})
 	l.t.Cleanup(func() {
@@ -257,7 +259,18 @@ func expect(t *testing.T, who string, c net.Conn, want string) {
 // with builds a profile from settings, as the command line does.
 func with(t testing.TB, settings ...string) Profile {
 	t.Helper()
-	p := Direct()
+	return add(t, Direct(), settings...)
+}
+
+func (l *lab) all() []Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.events)
+}
+
+// add is a profile with more settings.
+func add(t testing.TB, p Profile, settings ...string) Profile {
+	t.Helper()
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
 		var err error
@@ -266,4 +279,34 @@ func with(t testing.TB, settings ...string) Profile {
 		}
 	}
 	return p
+}
+
+// staged is a behaviour that puts toxics on every flow.
+type staged struct {
+	Balance // for the methods that do not matter
+	toxics  []Toxic
+}
+
+func (s staged) Start() Policy            { return s }
+func (s staged) Scaled(float64) Behaviour { return s }
+func (s staged) Settings() []Setting      { return []Setting{{Name: "staged"}} }
+func (s staged) Admit(f *Flow) error {
+	for _, t := range s.toxics {
+		for _, d := range []Direction{Up, Down} {
+			if err := f.Stage(d, t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func withToxics(toxics ...Toxic) Profile {
+	return Profile{Behaviours: []Behaviour{staged{toxics: toxics}}}
+}
+
+// bothLanes runs a test with plain copies and with toxiproxy's links.
+func bothLanes(t *testing.T, what string, test func(t *testing.T, lane Profile)) {
+	t.Run(what+" in lane 0", func(t *testing.T) { test(t, Direct()) })
+	t.Run(what+" in lane 2", func(t *testing.T) { test(t, withToxics(Toxic{Type: stall})) })
 }
