@@ -88,6 +88,7 @@ func sampleSweep() Report {
 				b.scenario(assertions.Safe, 20, "idle-timeout="+idle.after, "idle-expiry="+how)
 				b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.31, "s"})
 				b.result(stay, assertions.Safe, "no route was closed in 5 min", closes(0))
+				b.result(quorum, assertions.Skipped, "JetStream is judged in real time only: add --time-scale 1")
 			case how == "silent":
 				s := b.scenario(assertions.Unsafe, 20, "idle-timeout="+idle.after, "idle-expiry="+how)
 				s.Advice = []Advice{{Target: "nats-server", Text: "cluster { ping_interval: " + idle.ping + " }"}}
@@ -123,6 +124,7 @@ func sampleSafe() Report {
 	s.NATS = map[string]string{"cluster.ping_interval": "8s"}
 	b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.31, "s"})
 	b.result(stay, assertions.Safe, "no route was closed in 5 min", closes(0))
+	b.result(quorum, assertions.Skipped, "JetStream is judged in real time only: add --time-scale 1")
 	return New(sampleRun("--topology", "routes-behind-lb", "--set", "idle-timeout=20s", "--nats", "cluster.ping_interval=8s"), b.scenarios, b.results)
 }
 

@@ -39,7 +39,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 	p.headline()
 	if len(r.Scenarios) > 0 {
 		p.line("")
-		p.settings()
+		p.table()
 	}
 	if p.sweep() {
 		p.which()
@@ -51,7 +51,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 	}
 	p.verdict()
 
-	out := p.out.String()
+	out := strings.ReplaceAll(p.out.String(), joined, " ")
 	if !st.Unicode {
 		out = ascii(out)
 	}
@@ -136,12 +136,48 @@ func (p *page) time() string {
 		"every figure is multiplied back", number(most), scaled, len(p.r.Scenarios))
 }
 
-// settings is the table: one row a scenario. Where there is no room for a readable column of sentences, the
-// number stands in front of the sentence.
-func (p *page) settings() {
+// row is one line of the table before it is laid out.
+type row struct {
+	name     string
+	verdict  assertions.Verdict
+	flaky    bool
+	measured []Measure
+	why      string
+}
+
+// table has one row a scenario, or, where one configuration was asked about, one row an assertion.
+func (p *page) table() {
+	if len(p.r.Scenarios) == 1 && len(p.by[p.r.Scenarios[0].Name]) > 0 {
+		var rows []row
+		for _, res := range p.by[p.r.Scenarios[0].Name] {
+			why := res.Got
+			if why == "" {
+				why = res.Promise
+			}
+			rows = append(rows, row{clean(res.Assertion), res.Verdict, res.Flaky, res.Measured, clean(why)})
+		}
+		p.lay("assertion", rows)
+		return
+	}
+	const setting = 30 // columns; two settings with long values take two lines
+	telling := p.telling()
+	var rows []row
+	for _, s := range p.r.Scenarios {
+		if p.r.Run.Interrupted && s.Verdict == assertions.Errored {
+			continue // what did not run stands below, in one piece
+		}
+		rows = append(rows, row{breakable(p.label(s), setting), s.Verdict, s.Flaky, p.telltale(s, telling).Measured, p.why(s, telling)})
+	}
+	if len(rows) > 0 {
+		p.lay("setting", rows)
+	}
+}
+
+// lay draws the table. Where there is no room for a readable column of sentences, the number stands in front
+// of the sentence.
+func (p *page) lay(first string, rows []row) {
 	const (
 		frame    = 13 // what borders and padding of four columns take; three take 10
-		setting  = 30
 		number   = 20
 		readable = 24
 	)
@@ -153,42 +189,37 @@ func (p *page) settings() {
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
 
-	telling := p.telling()
-	wide := [3]int{len("setting"), len("verdict"), len("measured")}
-	var rows [][4]string
-	for _, s := range p.r.Scenarios {
-		row := [4]string{breakable(p.label(s), setting), word(s.Verdict), "", p.why(s, telling)}
-		if m := p.telltale(s, telling).Measured; len(m) > 0 {
-			row[2] = strings.Join(wrap(measure(m[0]), number), "\n")
+	wide := [3]int{len(first), len("verdict"), len("measured")}
+	numbers := make([]string, len(rows))
+	for i, r := range rows {
+		if len(r.measured) > 0 {
+			numbers[i] = strings.Join(wrap(measure(r.measured[0]), number), "\n")
 		}
-		for i := range wide {
-			wide[i] = max(wide[i], text.LongestLineLen(row[i]))
-		}
-		rows = append(rows, row)
+		wide[0] = max(wide[0], text.LongestLineLen(r.name))
+		wide[2] = max(wide[2], text.LongestLineLen(numbers[i]))
 	}
 	why, narrow := p.Width-frame-wide[0]-wide[1]-wide[2], false
 	if why < readable {
 		why, narrow = max(why+wide[2]+3, readable), true
 	}
-	head := table.Row{"setting", "verdict", "measured", "why"}
+	head := table.Row{first, "verdict", "measured", "why"}
 	if narrow {
 		head = slices.Delete(head, 2, 3)
 	}
 	t.AppendHeader(head)
-	for i, row := range rows {
-		s := p.r.Scenarios[i]
-		verdict := p.Word(s.Verdict, 0)
-		if s.Flaky {
+	for i, r := range rows {
+		verdict := p.Word(r.verdict, 0)
+		if r.flaky {
 			verdict += "\nflaky"
 		}
-		cells := table.Row{row[0], verdict, row[2], strings.Join(wrap(row[3], why), "\n")}
-		if narrow {
-			if row[2] != "" {
-				row[3] = strings.ReplaceAll(row[2], "\n", " ") + "; " + row[3]
-			}
-			cells = table.Row{row[0], verdict, strings.Join(wrap(row[3], why), "\n")}
+		if !narrow {
+			t.AppendRow(table.Row{r.name, verdict, numbers[i], strings.Join(wrap(r.why, why), "\n")})
+			continue
 		}
-		t.AppendRow(cells)
+		if numbers[i] != "" {
+			r.why = numbers[i] + "; " + r.why
+		}
+		t.AppendRow(table.Row{r.name, verdict, strings.Join(wrap(r.why, why), "\n")})
 	}
 	p.line(t.Render())
 }
@@ -360,13 +391,14 @@ func measure(m Measure) string {
 	name, value := strings.ReplaceAll(clean(m.Name), "_", " "), number(m.Value)
 	switch unit := clean(m.Unit); {
 	case unit == "" || unit == "count":
+	case slices.Contains(strings.Fields(name), unit): // messages lost 118
 	case strings.HasPrefix(unit, "1/"):
 		name, _, _ = strings.Cut(name, " per ")
 		value += unit[1:]
 	case unit == "%":
 		value += unit
 	default:
-		value += " " + unit
+		value += joined + unit
 	}
 	return name + " " + value
 }

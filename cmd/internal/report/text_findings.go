@@ -176,11 +176,43 @@ func (p *page) advice(f finding, i int) {
 	}
 }
 
+// leftOut explains the assertions that were skipped in scenarios which were judged otherwise.
+func (p *page) leftOut() {
+	skipped := map[string]bool{}
+	for _, s := range p.r.Scenarios {
+		skipped[s.Name] = s.Verdict == assertions.Skipped
+	}
+	var reasons []string
+	names, times := map[string][]string{}, map[string]int{}
+	for _, res := range p.r.Results {
+		if res.Verdict != assertions.Skipped || skipped[res.Scenario] {
+			continue
+		}
+		why := clean(res.Got)
+		if names[why] == nil {
+			reasons = append(reasons, why)
+		}
+		if !slices.Contains(names[why], res.Assertion) {
+			names[why] = append(names[why], res.Assertion)
+		}
+		times[why]++
+	}
+	for _, why := range reasons {
+		p.line("")
+		p.line(p.Word(assertions.Skipped, widest) + " " + plural(times[why], "assertion") + " in scenarios that were judged by others")
+		p.field(2, "why", why)
+		p.field(2, "which", strings.Join(names[why], " · "))
+	}
+}
+
 // unjudged explains what was skipped and what errored, one line a reason.
 func (p *page) unjudged() {
+	if len(p.r.Scenarios) > 1 {
+		p.leftOut() // the table of a single scenario has them
+	}
 	for _, v := range []assertions.Verdict{assertions.Skipped, assertions.Errored} {
 		var reasons []string
-		names := map[string][]string{}
+		names := map[string][][]pair{}
 		for _, s := range p.r.Scenarios {
 			if s.Verdict != v {
 				continue
@@ -189,13 +221,13 @@ func (p *page) unjudged() {
 			if names[why] == nil {
 				reasons = append(reasons, why)
 			}
-			names[why] = append(names[why], p.label(s))
+			names[why] = append(names[why], p.pairs(s))
 		}
 		for _, why := range reasons {
 			p.line("")
 			p.line(p.Word(v, widest) + " " + plural(len(names[why]), "scenario"))
 			p.field(2, "why", why)
-			p.field(2, "which", strings.Join(names[why], " · "))
+			p.field(2, "which", brief(names[why]))
 		}
 	}
 }
@@ -216,7 +248,7 @@ func (p *page) everything() {
 			if res.Flaky {
 				got = "(flaky) " + got
 			}
-			if !res.FaultProved {
+			if !res.FaultProved && res.Verdict != assertions.Skipped && res.Verdict != assertions.Errored {
 				got += " (fault not proved)"
 			}
 			p.line("  " + p.Word(res.Verdict, widest) + " " + clean(res.Assertion) +

@@ -96,11 +96,14 @@ func whole(s []pair) string {
 	return strings.Join(words, " ")
 }
 
+// joined is a blank that no line is broken at, as between a number and its unit.
+const joined = "\u00a0"
+
 // wrap breaks s between words into lines of at most width columns; a longer word has a line of its own.
 func wrap(s string, width int) []string {
 	var lines []string
 	line := ""
-	for _, w := range strings.Fields(s) {
+	for _, w := range strings.FieldsFunc(s, func(c rune) bool { return c == ' ' || c == '\n' || c == '\t' }) {
 		switch {
 		case line == "":
 			line = w
