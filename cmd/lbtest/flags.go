@@ -72,17 +72,10 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	return &f
 }
 
-// check refuses what makes no sense whatever the topology; the rest is the plan's to judge.
+// check refuses an exit rule that does not exist. What the options mean is the plan's to judge.
 func (f *runFlags) check() error {
-	switch {
-	case f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn):
+	if f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn) {
 		return fmt.Errorf("--fail-on: %w", unknown("verdict", f.failOn, report.FailOn()))
-	case f.Parallel < 0:
-		return fmt.Errorf("--parallel %d: want 1 or more, or 0 to go by the number of cores", f.Parallel)
-	case f.RunTimeout < 0:
-		return fmt.Errorf("--run-timeout %s: want a duration above zero, or 0 for none", f.RunTimeout)
-	case f.Seed < 0:
-		return fmt.Errorf("--seed %d: want a positive number, or 0 to have one drawn", f.Seed)
 	}
 	return nil
 }

@@ -110,26 +110,24 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"validate -s nats://x:4222", []string{`unknown command "validate"`, "explain, list, run"}},
 		{"matrix", []string{`unknown command "matrix"`}},
 		{"lst", []string{`unknown command "lst", did you mean list?`}},
-		{"--topology x extra", []string{`unknown command "extra"`}},
+		{"--topology routes-behind-lb extra", []string{`unknown command "extra"`}},
 		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
 		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
-		{"--topology x --profile aws-nlb", []string{`unknown flag "--profile"`}},
-		{"--topology x --runtime docker", []string{`unknown flag "--runtime"`, "--run-timeout"}},
-		{"--topology x -v", []string{`unknown flag "-v"`}},
+		{"--topology routes-behind-lb --profile aws-nlb", []string{`unknown flag "--profile"`}},
+		{"--topology routes-behind-lb --runtime docker", []string{`unknown flag "--runtime"`, "--run-timeout"}},
+		{"--topology routes-behind-lb -v", []string{`unknown flag "-v"`}},
+		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb?`}},
 		{"--topology", []string{"--topology needs a value, --topology NAME"}},
-		{"--topology x --seed y", []string{`--seed "y": want a whole number`}},
-		{"--topology x --seed -1", []string{"--seed -1: want a positive number"}},
-		{"--topology x --parallel=-2", []string{"--parallel -2: want 1 or more"}},
-		{"--topology x --run-timeout 90", []string{`--run-timeout "90": want a duration with its unit, as in 90s`}},
-		{"--topology x --run-timeout=-1s", []string{"--run-timeout -1s: want a duration above zero"}},
-		{"--topology x --verbose=maybe", []string{`--verbose "maybe": want true or false`}},
-		{"--topology x --fail-on unsave", []string{`--fail-on: unknown verdict "unsave", did you mean unsafe?`, "unsafe, risky, never"}},
-		{"--topology x --report json", []string{`--report "json": want FORMAT=PATH`}},
-		{"--topology x --report jsn=x", []string{`unknown format "jsn", did you mean json?`}},
-		{"--topology x --json --report text=-", []string{"--report json=- and text=- go to the same place"}},
-		{"--topology x --report json=a --report text=./a", []string{"--report json=a and text=./a go to the same place"}},
-		{"--topology x --report json=" + dir, []string{"this is a directory"}},
-		{"--topology x --report json=" + filepath.Join(dir, "no/such/r.json"), []string{"its directory:", "no such file"}},
+		{"--topology routes-behind-lb --seed y", []string{`--seed "y": want a whole number`}},
+		{"--topology routes-behind-lb --run-timeout 90", []string{`--run-timeout "90": want a duration with its unit, as in 90s`}},
+		{"--topology routes-behind-lb --verbose=maybe", []string{`--verbose "maybe": want true or false`}},
+		{"--topology routes-behind-lb --fail-on unsave", []string{`--fail-on: unknown verdict "unsave", did you mean unsafe?`, "unsafe, risky, never"}},
+		{"--topology routes-behind-lb --report json", []string{`--report "json": want FORMAT=PATH`}},
+		{"--topology routes-behind-lb --report jsn=x", []string{`unknown format "jsn", did you mean json?`}},
+		{"--topology routes-behind-lb --json --report text=-", []string{"--report json=- and text=- go to the same place"}},
+		{"--topology routes-behind-lb --report json=a --report text=./a", []string{"--report json=a and text=./a go to the same place"}},
+		{"--topology routes-behind-lb --report json=" + dir, []string{"this is a directory"}},
+		{"--topology routes-behind-lb --report json=" + filepath.Join(dir, "no/such/r.json"), []string{"its directory:", "no such file"}},
 		{"list", []string{"topologies, settings, assertions, formats, runtimes"}},
 		{"list profiles", []string{`unknown list "profiles"`, "topologies, settings"}},
 		{"list settings formats", []string{`"settings formats" was given`}},
@@ -167,7 +165,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 
 func TestWhatThePlanRefusesIsBadUsage(t *testing.T) {
 	l := lab{err: errors.New(`unknown setting "idle"`)}
-	if got := l.run("--topology", "x", "--set", "idle=1s"); got != exitUsage {
+	if got := l.run("--topology", "routes-behind-lb", "--set", "idle=1s"); got != exitUsage {
 		t.Errorf("exit %d, want %d", got, exitUsage)
 	}
 	if got := l.log.String(); got != "lbtest: unknown setting \"idle\"\n" {
@@ -179,7 +177,7 @@ func TestWhatThePlanRefusesIsBadUsage(t *testing.T) {
 }
 
 func TestFlagsBecomeOptions(t *testing.T) {
-	all := strings.Fields("run --topology a --topology=b --set idle-timeout=5s --set idle-expiry=rst --nats cluster.ping_interval=2s,x " +
+	all := strings.Fields("run --topology routes-behind-lb --topology=routes-behind-lb --set idle-timeout=5s --set idle-expiry=rst --nats cluster.ping_interval=2s,x " +
 		"--client ping-interval=off --time-scale 4 --assert jetstream/* --assert routes/* --seed 7 --run-timeout 90s --parallel 3 " +
 		"--verify-advice --keep --quiet --no-color")
 	for _, c := range []struct {
@@ -188,12 +186,12 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		keep bool
 		want suite.Options
 	}{
-		{"the bare program runs", []string{"--topology", "a"}, false,
-			suite.Options{Topologies: []string{"a"}, TimeScale: "auto"}},
-		{"flags may stand before the command", []string{"--topology", "a", "run"}, false,
-			suite.Options{Topologies: []string{"a"}, TimeScale: "auto"}},
+		{"the bare program runs", []string{"--topology", "routes-behind-lb"}, false,
+			suite.Options{Topologies: []string{"routes-behind-lb"}, TimeScale: "auto"}},
+		{"flags may stand before the command", []string{"--topology", "routes-behind-lb", "run"}, false,
+			suite.Options{Topologies: []string{"routes-behind-lb"}, TimeScale: "auto"}},
 		{"all flags", all, true,
-			suite.Options{Topologies: []string{"a", "b"}, Set: []string{"idle-timeout=5s", "idle-expiry=rst"},
+			suite.Options{Topologies: []string{"routes-behind-lb", "routes-behind-lb"}, Set: []string{"idle-timeout=5s", "idle-expiry=rst"},
 				Nats: []string{"cluster.ping_interval=2s,x"}, Client: []string{"ping-interval=off"},
 				Assert: []string{"jetstream/*", "routes/*"}, TimeScale: "4", Seed: 7, RunTimeout: 90 * time.Second,
 				Parallel: 3, VerifyAdvice: true}},
@@ -236,7 +234,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := lab{plan: c.plan}
-			if got := l.run(append([]string{"--topology", "t"}, strings.Fields(c.args)...)...); got != c.want {
+			if got := l.run(append([]string{"--topology", "routes-behind-lb"}, strings.Fields(c.args)...)...); got != c.want {
 				t.Errorf("exit %d, want %d", got, c.want)
 			}
 		})
@@ -246,7 +244,7 @@ func TestExitCodes(t *testing.T) {
 func TestTroubleOfOurOwnExitsWith3UnlessSomethingWasUnsafe(t *testing.T) {
 	for v, want := range map[assertions.Verdict]int{assertions.Safe: 3, assertions.Unsafe: 1} {
 		l := lab{plan: fakePlan{report: reportOf(v)}, closing: errors.New("directory busy")}
-		if got := l.run("--topology", "t"); got != want {
+		if got := l.run("--topology", "routes-behind-lb"); got != want {
 			t.Errorf("%s: exit %d, want %d", v, got, want)
 		}
 		if !strings.Contains(l.log.String(), "clearing away what the nodes left: directory busy") {
@@ -257,7 +255,7 @@ func TestTroubleOfOurOwnExitsWith3UnlessSomethingWasUnsafe(t *testing.T) {
 		}
 	}
 	l := lab{plan: fakePlan{report: reportOf(assertions.Safe)}, stdout: broken{}}
-	if got := l.run("--topology", "t"); got != 3 || !strings.Contains(l.log.String(), "no space left") {
+	if got := l.run("--topology", "routes-behind-lb"); got != 3 || !strings.Contains(l.log.String(), "no space left") {
 		t.Errorf("exit %d, stderr %q", got, l.log.String())
 	}
 }
@@ -287,7 +285,7 @@ func TestStdoutIsTheReport(t *testing.T) {
 		{"--json --report text=" + filepath.Join(dir, "r.txt"), false, true, true},
 	} {
 		l := lab{plan: fakePlan{run: say}}
-		if got := l.run(append([]string{"--topology", "t"}, strings.Fields(c.args)...)...); got != 0 {
+		if got := l.run(append([]string{"--topology", "routes-behind-lb"}, strings.Fields(c.args)...)...); got != 0 {
 			t.Fatalf("%s: exit %d: %s", c.args, got, l.log.String())
 		}
 		if got := strings.Contains(l.out.String(), "SAFE  1 scenario"); got != c.text {
@@ -314,15 +312,23 @@ func TestStdoutIsTheReport(t *testing.T) {
 }
 
 func TestAnInterruptedRunStillReports(t *testing.T) {
-	l := lab{plan: fakePlan{run: func(ctx context.Context, _ func(suite.Progress)) report.Report {
+	l := lab{plan: fakePlan{run: func(ctx context.Context, say func(suite.Progress)) report.Report {
 		if err := syscall.Kill(syscall.Getpid(), syscall.SIGINT); err != nil {
 			t.Error(err)
 		}
 		<-ctx.Done()
+		if got := context.Cause(ctx); got != errInterrupted {
+			t.Errorf("the cause is %v", got)
+		}
+		say(suite.Progress{Kind: "finished", Scenario: "t/measured", Verdict: assertions.Unsafe, Total: 2})
+		say(suite.Progress{Kind: "finished", Scenario: "t/undone", Verdict: assertions.Errored, Total: 2})
 		return reportOf(assertions.Unsafe)
 	}}}
-	if got := l.run("--topology", "t"); got != exitInterrupted {
+	if got := l.run("--topology", "routes-behind-lb"); got != exitInterrupted {
 		t.Errorf("exit %d, want %d", got, exitInterrupted)
+	}
+	if got := l.log.String(); !strings.Contains(got, "t/measured") || strings.Contains(got, "t/undone") {
+		t.Errorf("stderr should name what was measured, and not what was not:\n%s", got)
 	}
 	for in, want := range map[string]string{l.log.String(): "interrupted", l.out.String(): "The run was interrupted"} {
 		if !strings.Contains(in, want) {
@@ -347,5 +353,5 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 		}
 		return reportOf(assertions.Safe)
 	}
-	l.run("--topology", "t")
+	l.run("--topology", "routes-behind-lb")
 }

@@ -35,6 +35,7 @@ type progress struct {
 	worst assertions.Verdict
 	spoke time.Time // when the last line was written
 	drawn bool      // the live line is on the screen
+	over  bool      // interrupted
 }
 
 // watch begins to tell once there is something to tell. Call end before anything else is written to out.
@@ -72,11 +73,13 @@ func (p *progress) say(e suite.Progress) {
 	}
 	p.now = e
 	switch {
+	case e.Kind == "finished" && p.over && e.Verdict == assertions.Errored:
+		// What an interruption left undone is named by the report, once.
 	case e.Kind == "finished":
 		p.worst = worse(p.worst, e.Verdict)
 		text := e.Scenario
 		if e.Text != "" {
-			text += ": " + e.Text
+			text += ": " + strings.Join(strings.Fields(e.Text), " ") // joined errors have lines
 		}
 		p.lineLocked(e.At, p.Word(e.Verdict, len("errored"))+" "+text)
 	case p.terminal:
@@ -84,6 +87,14 @@ func (p *progress) say(e suite.Progress) {
 	default:
 		p.lineLocked(e.At, "started "+e.Scenario)
 	}
+}
+
+// interrupt says that the run ends early, whatever was asked about quietness.
+func (p *progress) interrupt(why string) {
+	p.mu.Lock()
+	p.over = true
+	p.mu.Unlock()
+	fmt.Fprintln(p, why)
 }
 
 // Write puts foreign lines, such as a log's, above the live one.

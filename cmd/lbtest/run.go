@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -45,8 +45,14 @@ func (p *program) runs(cmd *cobra.Command) {
 // run turns flags into options, options into a plan, and the plan's report into files and an exit code.
 // Nothing has started when it returns an error of the user's.
 func (p *program) run(ctx context.Context, f *runFlags) error {
+	exist := namesOf(listTopologies())
 	if len(f.Topologies) == 0 {
-		return fmt.Errorf("--topology is missing: which one? (%s; lbtest --help says more)", strings.Join(namesOf(listTopologies()), ", "))
+		return fmt.Errorf("--topology is missing: which one? (%s; lbtest --help says more)", strings.Join(exist, ", "))
+	}
+	for _, name := range f.Topologies {
+		if !slices.Contains(exist, name) {
+			return unknown("topology", name, exist)
+		}
 	}
 	if err := f.check(); err != nil {
 		return err
@@ -122,10 +128,13 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 	return done, nil
 }
 
+// errInterrupted is why scenarios that did not run are errored.
+var errInterrupted = errors.New("the run was interrupted before this was measured")
+
 // interruptible gives a context that the first SIGINT or SIGTERM cancels, so that what was measured is still
 // reported; the second one ends the process at once. release stops listening and says whether there was one.
-func (p *program) interruptible(ctx context.Context, say io.Writer) (_ context.Context, release func() bool) {
-	ctx, cancel := context.WithCancel(ctx)
+func (p *program) interruptible(ctx context.Context, live *progress) (_ context.Context, release func() bool) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2) // two matter
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	stop, stopped := make(chan struct{}), make(chan struct{})
@@ -142,15 +151,15 @@ func (p *program) interruptible(ctx context.Context, say io.Writer) (_ context.C
 				p.exit(exitInterrupted)
 			}
 			interrupted = true
-			fmt.Fprintln(say, "lbtest: interrupted; ending the labs and reporting what was measured (once more: stop at once)")
-			cancel()
+			live.interrupt("lbtest: interrupted; ending the labs and reporting what was measured (once more: stop at once)")
+			cancel(errInterrupted)
 		}
 	}()
 	return ctx, func() bool {
 		signal.Stop(signals)
 		close(stop)
 		<-stopped
-		cancel()
+		cancel(nil)
 		return interrupted
 	}
 }
