@@ -382,21 +382,33 @@ func BenchmarkCluster(b *testing.B) {
 	}
 }
 
-// The promise of a cluster in under 2 s is for an idle machine with two cores; tests often have less.
+// A cluster is promised in under 2 s on an idle machine with two cores; tests often have less, and get
+// twice that. Now and then a cluster takes 4 to 9 s whatever is done here: when two of its nodes stand for
+// meta leader at once, as happened in 2 of 120 full meshes. So two of three must be quick.
 func TestAClusterBehindForwardersFormsSoon(t *testing.T) {
 	r := newRuntime(t, Options{})
-	began := time.Now()
-	b := topologies.Build{Topology: behind(t), JetStream: true}
-	fronts, addrs := listen(t, b.Topology)
-	defer fronts.close()
-	b.Fronts = addrs
-	d := start(t, r, b)
-	fronts.serve(t, d)
-	replicated(t, d)
-	formed := time.Since(began)
-	eventually(t, "a full mesh", func() error { return mesh(d.Nodes()) })
-	t.Logf("a stream of three replicas after %v", formed.Round(time.Millisecond))
-	if formed > 4*time.Second { // what a second election would take
-		t.Errorf("that is more than a busy machine explains")
+	const limit = 4 * time.Second
+	slow := 0
+	for range 3 {
+		began := time.Now()
+		b := topologies.Build{Topology: behind(t), JetStream: true}
+		fronts, addrs := listen(t, b.Topology)
+		b.Fronts = addrs
+		d := start(t, r, b)
+		fronts.serve(t, d)
+		replicated(t, d)
+		took := time.Since(began)
+		t.Logf("a stream of three replicas after %v", took.Round(time.Millisecond))
+		if took > limit {
+			slow++
+		}
+		eventually(t, "a full mesh", func() error { return mesh(d.Nodes()) })
+		fronts.close()
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if slow > 1 {
+		t.Errorf("%d of 3 clusters took longer than %v", slow, limit)
 	}
 }

@@ -87,10 +87,9 @@ func (d *deployment) start(ctx context.Context, program string, b topologies.Bui
 		return d.each(func(n *node) error { return n.Start(ctx) })
 	}
 	// Two servers that dial each other at the same moment each close the other's connection as a duplicate
-	// of their own and try again a second later. If that hits the system account's route, the first
-	// election of a meta leader finds no majority, and the next one is 4 to 9 s away (raft.go,
-	// minElectionTimeout). Side by side that happened to 1 start in 20; one after another, each node finds
-	// the earlier ones listening and the later ones not. It costs some 40 ms a node.
+	// of their own, and try again a second later. Started side by side, 2 clusters of 20 had no full mesh
+	// for that second. One after another, each node finds the earlier ones listening and the later ones
+	// not. It costs some 40 ms a node.
 	for _, n := range d.nodes {
 		if err := n.Start(ctx); err != nil {
 			return err

@@ -40,7 +40,9 @@ func listen(t testing.TB, top topologies.Topology) (forwarders, map[topologies.F
 
 // serve begins to forward, one frontend after the other, each when the node of the one before has all
 // its routes. By now every node has dialled every other, and served at once, all would meet as two do
-// who dial each other at the same moment; see deployment.start. That cost 4 to 9 s in 11 starts of 20.
+// who dial each other at the same moment; see deployment.start. The system account's route is then
+// missing when a meta leader is elected first, and the second election comes 4 to 9 s later (raft.go,
+// minElectionTimeout): in 11 starts of 20.
 func (fs forwarders) serve(t testing.TB, d topologies.Deployment) {
 	t.Helper()
 	for i, f := range fs {
