@@ -17,7 +17,7 @@ func sampleRun(command ...string) Run {
 		ID: "7f3a91c2", Command: append([]string{"lbtest"}, command...), Seed: 7,
 		Started: time.Date(2026, 3, 1, 8, 40, 1, 0, time.UTC), Took: Seconds(151 * time.Second),
 		Runtime: "embedded", TimeScale: 1,
-		Versions: Versions{LBTest: "0.1.0", NATSServer: "2.15.2", NATSGo: "1.55.0", Toxiproxy: "2.12.0", Go: "go1.26.8"},
+		Versions: Versions{LBTest: "0.1.0", NATSServer: "2.15.2", NATSGo: "1.55.0", Toxiproxy: "2.12.0", Go: "1.26.8"},
 	}
 }
 

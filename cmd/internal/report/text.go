@@ -37,10 +37,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 		p.by[s.Scenario] = append(p.by[s.Scenario], s)
 	}
 	p.headline()
-	if len(r.Scenarios) > 0 {
-		p.line("")
-		p.table()
-	}
+	p.table()
 	if p.sweep() {
 		p.which()
 	}
@@ -168,14 +165,16 @@ func (p *page) table() {
 		}
 		rows = append(rows, row{breakable(p.label(s), setting), s.Verdict, s.Flaky, p.telltale(s, telling).Measured, p.why(s, telling)})
 	}
-	if len(rows) > 0 {
-		p.lay("setting", rows)
-	}
+	p.lay("setting", rows)
 }
 
 // lay draws the table. Where there is no room for a readable column of sentences, the number stands in front
 // of the sentence.
 func (p *page) lay(first string, rows []row) {
+	if len(rows) == 0 {
+		return
+	}
+	p.line("")
 	const (
 		frame    = 13 // what borders and padding of four columns take; three take 10
 		number   = 20
@@ -325,7 +324,7 @@ func (p *page) sweep() bool {
 
 // which answers "which are safe" in one paragraph.
 func (p *page) which() {
-	p.line("")
+	first := true
 	for _, v := range []assertions.Verdict{assertions.Safe, assertions.Risky, assertions.Unsafe} {
 		var found [][]pair
 		for _, s := range p.r.Scenarios {
@@ -334,6 +333,10 @@ func (p *page) which() {
 			}
 		}
 		if len(found) > 0 {
+			if first {
+				p.line("")
+			}
+			first = false
 			p.field(0, word(v), brief(found))
 		}
 	}

@@ -178,14 +178,14 @@ func (p *page) advice(f finding, i int) {
 
 // leftOut explains the assertions that were skipped in scenarios which were judged otherwise.
 func (p *page) leftOut() {
-	skipped := map[string]bool{}
+	judged := map[string]bool{}
 	for _, s := range p.r.Scenarios {
-		skipped[s.Name] = s.Verdict == assertions.Skipped
+		judged[s.Name] = s.Verdict != assertions.Skipped && s.Verdict != assertions.Errored
 	}
 	var reasons []string
 	names, times := map[string][]string{}, map[string]int{}
 	for _, res := range p.r.Results {
-		if res.Verdict != assertions.Skipped || skipped[res.Scenario] {
+		if res.Verdict != assertions.Skipped || !judged[res.Scenario] {
 			continue
 		}
 		why := clean(res.Got)
@@ -199,7 +199,7 @@ func (p *page) leftOut() {
 	}
 	for _, why := range reasons {
 		p.line("")
-		p.line(p.Word(assertions.Skipped, widest) + " " + plural(times[why], "assertion") + " in scenarios that were judged by others")
+		p.line(p.Word(assertions.Skipped, widest) + " " + plural(times[why], "result") + " in scenarios that other assertions judged")
 		p.field(2, "why", why)
 		p.field(2, "which", strings.Join(names[why], " · "))
 	}
