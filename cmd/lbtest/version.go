@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,7 @@ func versions() report.Versions {
 	if !ok {
 		return v
 	}
-	v.Go = info.GoVersion
+	v.Go = strings.TrimPrefix(info.GoVersion, "go")
 	v.LBTest = info.Main.Version
 	if v.LBTest == "" || v.LBTest == "(devel)" {
 		v.LBTest = "devel"
