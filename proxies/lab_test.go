@@ -133,21 +133,6 @@ func (l *lab) tells(conn string, want ...string) {
 	})
 }
 
-// event waits for the first event of a kind.
-func (l *lab) event(kind string) (found Event) {
-	l.t.Helper()
-	until(l.t, kind, func() (bool, string) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		n := slices.IndexFunc(l.events, func(e Event) bool { return e.Kind == kind })
-		if n >= 0 {
-			found = l.events[n]
-		}
-		return n >= 0, fmt.Sprintf("%d events", len(l.events))
-	})
-	return found
-}
-
 // until asks again and again, and gives up with the last answer.
 func until(t *testing.T, what string, ask func() (ok bool, state string)) {
 	t.Helper()
@@ -309,4 +294,34 @@ func withToxics(toxics ...Toxic) Profile {
 func bothLanes(t *testing.T, what string, test func(t *testing.T, lane Profile)) {
 	t.Run(what+" in lane 0", func(t *testing.T) { test(t, Direct()) })
 	t.Run(what+" in lane 2", func(t *testing.T) { test(t, withToxics(Toxic{Type: stall})) })
+}
+
+// event waits for the first event of a kind, of any connection.
+func (l *lab) event(kind string) Event { l.t.Helper(); return l.find(kind, "") }
+
+// find waits for the first event of a kind of one connection, or of any ("").
+func (l *lab) find(kind, conn string) (found Event) {
+	l.t.Helper()
+	until(l.t, kind+" "+conn, func() (bool, string) {
+		all := l.all()
+		n := slices.IndexFunc(all, func(e Event) bool { return e.Kind == kind && (conn == "" || e.Conn == conn) })
+		if n >= 0 {
+			found = all[n]
+		}
+		return n >= 0, fmt.Sprintf("%d events", len(all))
+	})
+	return found
+}
+
+// dialAndEcho sends a little and waits for it to come back, whatever becomes of it.
+func dialAndEcho(addr string) {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, "echo"); err == nil {
+		io.ReadFull(c, make([]byte, 4))
+	}
 }
