@@ -138,6 +138,13 @@ func (r *Recorder) Len() int {
 	return len(r.events)
 }
 
+// Saw reports whether such an event was written already.
+func (r *Recorder) Saw(from Source, kind string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.events, func(e Event) bool { return e.From == from && e.Kind == kind })
+}
+
 // Events returns the timeline so far, by time.
 func (r *Recorder) Events() []Event {
 	r.mu.Lock()

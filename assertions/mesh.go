@@ -8,11 +8,19 @@ import (
 
 // Forming watches the routes from the first moment until the mesh is whole, or until the peers' time is
 // up, and again when all is over. What else is watched builds on it.
-var Forming = &Observation{Name: "forming", First: true, Watch: lookForMesh, After: lookForMesh}
-
-func lookForMesh(ctx context.Context, t Target, rec *Recorder) error {
-	awaitMesh(ctx, t, rec, back)
-	return ctx.Err()
+var Forming = &Observation{Name: "forming", First: true,
+	Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+		awaitMesh(ctx, t, rec, back)
+		return ctx.Err()
+	},
+	After: func(ctx context.Context, t Target, rec *Recorder) error {
+		limit := back
+		if !rec.Saw(Server, "mesh-full") {
+			limit = 5 * settle // it had its time
+		}
+		awaitMesh(ctx, t, rec, limit)
+		return ctx.Err()
+	},
 }
 
 // awaitMesh looks until every pair of nodes has its whole pool and its system route and nothing has
@@ -80,16 +88,26 @@ func (m mesh) between(node, peer string) (pool, system int) {
 
 func (m mesh) full(terms Terms) bool {
 	for _, node := range terms.Nodes {
-		for _, peer := range terms.Nodes {
-			if node == peer {
-				continue
-			}
-			if pool, system := m.between(node, peer); pool < terms.PoolSize || system < terms.Dedicated {
-				return false
-			}
+		if !m.fullAt(terms, node) {
+			return false
 		}
 	}
 	return true
+}
+
+func (m mesh) fullAt(terms Terms, node string) bool {
+	for _, peer := range terms.Nodes {
+		if pool, system := m.between(node, peer); node != peer && (pool < terms.PoolSize || system < terms.Dedicated) {
+			return false
+		}
+	}
+	return true
+}
+
+// AwaitRoutes waits until one node has all its routes, and reports whether it has.
+func AwaitRoutes(ctx context.Context, t Target, n Node) bool {
+	// A pool fills within tens of milliseconds.
+	return every(ctx, 10*time.Millisecond, func() bool { return lookAtMesh(ctx, t).fullAt(t.Terms, n.Name) })
 }
 
 // record writes what each node has of each peer, and the ends of every connection.

@@ -35,8 +35,10 @@ const (
 )
 
 // until asks a question again and again, glance apart, until it is answered or the context ends.
-func until(ctx context.Context, answered func() bool) bool {
-	tick := time.NewTicker(glance)
+func until(ctx context.Context, answered func() bool) bool { return every(ctx, glance, answered) }
+
+func every(ctx context.Context, pause time.Duration, answered func() bool) bool {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		if answered() {

@@ -23,8 +23,7 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 	c.tune(ctx)
 
 	rec.Add(Event{From: Lab, Kind: "watch-begin"})
-	// Three seconds show a reconnect, which is not scaled and takes one.
-	rest(ctx, max(t.Terms.Quiet(), 3*time.Second))
+	rest(ctx, t.Terms.Watch())
 	rec.Add(Event{From: Lab, Kind: "watch-end"})
 	c.talk(ctx, 0, back, wholeMesh(ctx, t, rec))
 

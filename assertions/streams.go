@@ -132,7 +132,12 @@ func (s *streams) neighbour(i int) string { return s.t.Nodes[(i+1)%len(s.t.Nodes
 
 // create makes the streams and spreads their leaders, within the time that NATS has for becoming ready.
 func (s *streams) create(ctx context.Context) bool {
-	limited, cancel := context.WithTimeout(ctx, back)
+	limit := back
+	if !s.rec.Saw(Server, "mesh-full") {
+		// Thirty seconds were not enough for the routes; a leader elected without them takes 4 to 9 more.
+		limit = 10 * time.Second
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var wg sync.WaitGroup
 	made := make([]error, len(s.names))

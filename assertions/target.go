@@ -78,7 +78,8 @@ func (t Terms) Real(lab time.Duration) time.Duration {
 	if t.Factor <= 1 {
 		return lab
 	}
-	return time.Duration(float64(lab) * t.Factor)
+	// A tenth of a millisecond: finer differences come from the division.
+	return time.Duration(float64(lab) * t.Factor).Round(100 * time.Microsecond)
 }
 
 // Setting returns the value given for an LB setting, or "".
@@ -103,6 +104,15 @@ func (t Terms) Quiet() time.Duration {
 	// A tenth for timers that are late on a busy machine, and the servers' own first ping about a second
 	// after a connection begins, which is not scaled.
 	return spell + spell/10
+}
+
+// Watch is how long quiet routes are only watched: an idle timeout that can pass passes several times
+// over, and a route that is closed is made again, which takes a second whatever the factor.
+func (t Terms) Watch() time.Duration {
+	if t.Idle > 0 && t.Idle < t.RoutePing {
+		return min(t.Quiet(), 3*t.Idle) + 3*time.Second
+	}
+	return max(t.Quiet(), 3*time.Second)
 }
 
 // Notice is the servers' own budget for noticing a dead peer: (ping_max + 1) intervals.

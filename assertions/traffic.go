@@ -36,6 +36,9 @@ var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx conte
 		least = 3*life + 3*time.Second // several generations of connections
 	}
 	limit := back
+	if !rec.Saw(Server, "mesh-full") {
+		limit = least // it had its time before
+	}
 	if least > limit {
 		limit = least + back
 	}

@@ -37,7 +37,6 @@ type Balancer struct {
 	event sync.Mutex // held by an event under way, and by Close
 
 	mu        sync.Mutex
-	served    bool
 	closed    bool
 	live      *instance   // takes new connections; nil while there is none
 	instances []*instance // live and those that a reload left with their connections
@@ -83,30 +82,36 @@ func (b *Balancer) Addr(front string) string {
 	return ""
 }
 
-// Serve begins to forward, each frontend to its own backends by name. It is called once.
+// Serve begins to forward at the frontends it names, each to its own backends. It may be called again
+// for frontends that do not forward yet, so that those who wait at them are let in in turn; each of
+// the others goes on.
 func (b *Balancer) Serve(backends map[string][]Backend) error {
 	b.event.Lock()
 	defer b.event.Unlock()
-	b.mu.Lock()
-	if b.closed || b.served {
-		b.mu.Unlock()
-		return errors.New("serving: the balancer is closed or serves already")
-	}
-	b.served = true
-	b.mu.Unlock()
-	for name := range backends {
-		if b.door(name) == nil {
+	for name, behind := range backends {
+		switch d := b.door(name); {
+		case d == nil:
 			return fmt.Errorf("serving: there is no frontend %q", name)
+		case len(behind) == 0:
+			return fmt.Errorf("serving: frontend %s has no backend", name)
+		case len(d.backends) > 0:
+			return fmt.Errorf("serving: frontend %s forwards already", name)
 		}
 	}
-	for _, d := range b.doors {
-		if d.backends = backends[d.Name]; len(d.backends) == 0 {
-			return fmt.Errorf("serving: frontend %s has no backend", d.Name)
-		}
+	b.mu.Lock()
+	closed, first := b.closed, b.live == nil
+	b.mu.Unlock()
+	if closed {
+		return errors.New("serving: the balancer is closed")
 	}
-	b.renew()
+	if first {
+		b.renew()
+	}
 	for _, d := range b.doors {
-		d.admit(b.receive)
+		if behind, ok := backends[d.Name]; ok {
+			d.backends = behind
+			d.admit(b.receive)
+		}
 	}
 	return nil
 }
@@ -133,15 +138,15 @@ func (b *Balancer) Strike(ctx context.Context) error {
 	return nil
 }
 
-// CutOne ends the oldest connection that is being forwarded, by RST at both ends; ok is false if
-// there is none.
-func (b *Balancer) CutOne() (conn string, ok bool) {
+// CutOne ends the oldest connection that a frontend forwards, by RST at both ends; ok is false if there
+// is none.
+func (b *Balancer) CutOne(front string) (conn string, ok bool) {
 	b.mu.Lock()
 	instances := b.instances
 	b.mu.Unlock()
 	for _, i := range instances {
 		for _, f := range i.oldestFirst() {
-			if f.cut() {
+			if f.front.Name == front && f.cut() {
 				return f.id, true
 			}
 		}
@@ -219,7 +224,9 @@ func (b *Balancer) rise() error {
 		if err := d.reopen(); err != nil {
 			return fmt.Errorf("opening frontend %s again: %w", d.Name, err)
 		}
-		d.admit(b.receive)
+		if len(d.backends) > 0 {
+			d.admit(b.receive)
+		}
 	}
 	return nil
 }

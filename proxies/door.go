@@ -50,15 +50,16 @@ func (d *door) reopen() error {
 }
 
 // admit lets connections in, each handled in a goroutine of its own, so that none waits for another's
-// dial.
-func (d *door) admit(receive func(*door, *net.TCPConn)) {
+// dial. In a stall they stay in the backlog.
+func (d *door) admit(b *Balancer) {
 	l := d.listener
 	d.accepting.Go(func() {
 		for {
 			c, err := l.AcceptTCP()
 			switch {
 			case err == nil:
-				d.crossing.Go(func() { receive(d, c) })
+				b.clock.running(b.ctx.Done())
+				d.crossing.Go(func() { b.receive(d, c) })
 			case errors.Is(err, net.ErrClosed):
 				return
 			default:

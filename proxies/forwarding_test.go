@@ -293,12 +293,12 @@ func TestEventsNameTheFourEnds(t *testing.T) {
 func TestCutOneResetsTheOldestAtBothEnds(t *testing.T) {
 	bothLanes(t, "cut", func(t *testing.T, lane Profile) {
 		l := start(t, lane)
-		if conn, ok := l.CutOne(); ok {
+		if conn, ok := l.CutOne("n1"); ok {
 			t.Errorf("%s was cut where there is none", conn)
 		}
 		client, server := l.connect()
 		otherClient, otherServer := l.connect()
-		conn, ok := l.CutOne()
+		conn, ok := l.CutOne("n1")
 		if conn != "n1#1" || !ok {
 			t.Errorf("got %s, want n1#1", conn)
 		}

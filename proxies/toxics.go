@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/Shopify/toxiproxy/v2"
@@ -75,6 +76,10 @@ func (l *links) start() {
 // holds up to 1,024 chunks) do not keep its goroutines.
 func (l *links) release() { l.proxy.Toxics.ResetToxics(context.Background()) }
 
+// piece is the largest chunk given to a link: the largest that toxiproxy's own links pass, and the
+// largest that Go allocates cheaply, for each chunk is an allocation.
+const piece = 32 << 10
+
 // source is the end of a link that is read. io.Copy uses its WriteTo.
 type source struct {
 	io.Reader
@@ -89,12 +94,15 @@ func (s source) WriteTo(w io.Writer) (int64, error) {
 		if data == nil {
 			return total, nil
 		}
-		n, err := w.Write(data) // toxiproxy's ChanWriter copies
-		release(data)
-		total += int64(n)
-		if err != nil {
-			return total, err
+		for rest := range slices.Chunk(data, piece) {
+			n, err := w.Write(rest) // copies
+			total += int64(n)
+			if err != nil {
+				release(data)
+				return total, err
+			}
 		}
+		release(data)
 	}
 }
 

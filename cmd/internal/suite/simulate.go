@@ -174,22 +174,10 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	if err := deployment.Ready(ctx); err != nil {
 		return h, fmt.Errorf("waiting for the nodes of %s: %w", l.topology.Name, err)
 	}
-	backends := map[string][]proxies.Backend{
-		assertions.CanaryFront: {{Name: assertions.CanaryFront, Addr: nest.Addr().String()}},
-		assertions.ProbedFront: {{Name: assertions.ProbedFront, Addr: nest.Addr().String()}},
+	own := []proxies.Backend{{Name: assertions.CanaryFront, Addr: nest.Addr().String()}}
+	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own}); err != nil {
+		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
-	for _, n := range deployment.Nodes() {
-		front := topologies.VIP
-		if l.fronts == "per-node" {
-			front = n.Name()
-		}
-		backends[front] = append(backends[front], proxies.Backend{Name: n.Name(), Addr: n.Addr(topologies.Routes)})
-	}
-	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
-	if err := balancer.Serve(backends); err != nil {
-		return h, fmt.Errorf("opening the balancer for traffic: %w", err)
-	}
-
 	target := assertions.Target{Client: client, Terms: terms,
 		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest}}
 	if l.proves["idle-keepalive"] != "" {
@@ -202,7 +190,35 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	for _, a := range deployment.Accounts() {
 		target.Accounts = append(target.Accounts, assertions.Account{Name: a.Name, User: a.User, Password: a.Password, JetStream: a.JetStream, System: a.System})
 	}
+	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
+	for i, n := range target.Nodes {
+		behind := map[string][]proxies.Backend{n.Name: {{Name: n.Name, Addr: n.Route}}}
+		if l.fronts != "per-node" {
+			behind = map[string][]proxies.Backend{topologies.VIP: routesOf(target.Nodes)}
+		}
+		if err := balancer.Serve(behind); err != nil {
+			return h, fmt.Errorf("opening the balancer for traffic: %w", err)
+		}
+		if l.fronts != "per-node" || i == len(target.Nodes)-1 {
+			break
+		}
+		// By now every node has dialled every other. Let in all at once, each pair would meet as two do who
+		// dial each other at the same moment: both close the other's route as a duplicate and try again
+		// a second later, after the first election of a meta leader. A third of a second is three times what
+		// a node's routes take; behind a hostile balancer they never come, and nobody waits for them.
+		inTurn, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		assertions.AwaitRoutes(inTurn, target, n)
+		cancel()
+	}
 	return h, watch(ctx, l.observations(), target, rec, l.event(balancer))
+}
+
+func routesOf(nodes []assertions.Node) []proxies.Backend {
+	var all []proxies.Backend
+	for _, n := range nodes {
+		all = append(all, proxies.Backend{Name: n.Name, Addr: n.Route})
+	}
+	return all
 }
 
 // event is what happens once in the middle.
@@ -210,7 +226,7 @@ func (l lab) event(b *proxies.Balancer) func(context.Context) error {
 	switch {
 	case l.cut:
 		return func(context.Context) error {
-			if _, ok := b.CutOne(); !ok {
+			if _, ok := b.CutOne(l.topology.Nodes()[0]); !ok {
 				return errors.New("cutting one connection: there is none")
 			}
 			return nil

@@ -1,0 +1,13 @@
+package suite
+
+import (
+	"os"
+	"testing"
+
+	"github.com/lbtest/lbtest/topologies/embedded"
+)
+
+func TestMain(m *testing.M) {
+	embedded.Main()
+	os.Exit(m.Run())
+}
