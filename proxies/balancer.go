@@ -83,8 +83,7 @@ func (b *Balancer) Addr(front string) string {
 }
 
 // Serve begins to forward at the frontends it names, each to its own backends. It may be called again
-// for frontends that do not forward yet, so that those who wait at them are let in in turn; each of
-// the others goes on.
+// for frontends that do not forward yet, so that those who wait at them are let in one after another.
 func (b *Balancer) Serve(backends map[string][]Backend) error {
 	b.event.Lock()
 	defer b.event.Unlock()
@@ -110,7 +109,7 @@ func (b *Balancer) Serve(backends map[string][]Backend) error {
 	for _, d := range b.doors {
 		if behind, ok := backends[d.Name]; ok {
 			d.backends = behind
-			d.admit(b.receive)
+			d.admit(b)
 		}
 	}
 	return nil
@@ -225,7 +224,7 @@ func (b *Balancer) rise() error {
 			return fmt.Errorf("opening frontend %s again: %w", d.Name, err)
 		}
 		if len(d.backends) > 0 {
-			d.admit(b.receive)
+			d.admit(b)
 		}
 	}
 	return nil

@@ -1,8 +1,8 @@
 // Package proxies says what a load balancer does, and does it: a Profile describes one, Listen runs
 // it on real sockets.
 //
-//	client ─► front ─► gate ─► instance ─► choose, dial ─► Flow ─┬─ lane 0: plain copy        ─► backend
-//	          accept   shut    policies                          └─ lane 2: toxiproxy's links
+//	client ─► front ─► gate ─► instance ─► choose, dial ─► Flow ─┬─ plain copy        ─► backend
+//	          accept   shut    policies                          └─ toxiproxy's links
 //	                   in a
 //	                   stall
 //

@@ -141,7 +141,7 @@ func (f *Flow) quiet() Quiet {
 	}
 }
 
-// copy is lane 0: one direction without a toxic.
+// copy is the plain lane: one direction without a toxic.
 func (f *Flow) copy(from, to *leg) {
 	for {
 		data := f.take(from)

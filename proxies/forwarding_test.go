@@ -15,7 +15,7 @@ import (
 
 // lanes are the ways in which bytes can be carried, with stock toxics of toxiproxy's among them.
 var lanes = map[string]Profile{
-	"lane 0":                     Direct(),
+	"plain lane":                 Direct(),
 	"a stall that does not come": withToxics(Toxic{Type: stall}),
 	"latency":                    withToxics(Toxic{"latency", map[string]int{"latency": 5, "jitter": 2}}),
 	"slicer":                     withToxics(Toxic{"slicer", map[string]int{"average_size": 1000, "size_variation": 300}}),
@@ -273,6 +273,37 @@ func TestNothingIsForwardedBeforeServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	hears(t, l.reached("b1"), "early")
+}
+
+func TestFrontendsMayServeOneAfterAnother(t *testing.T) {
+	l := listen(t, Direct(), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
+	waits := l.dial("n2")
+	serve := func(front string) error { return l.Serve(map[string][]Backend{front: l.backends[front]}) }
+	if err := serve("n1"); err != nil {
+		t.Fatal(err)
+	}
+	client, server := l.connect()
+	expect(t, "who waits at the other frontend", waits, silence)
+	if err := serve("n2"); err != nil {
+		t.Fatal(err)
+	}
+	say(t, waits, l.reached("b2"), "let in")
+	say(t, client, server, "undisturbed")
+	if err := serve("n1"); err == nil {
+		t.Error("a frontend was served twice")
+	}
+}
+
+func TestCutOneTakesAConnectionOfThatFrontend(t *testing.T) {
+	l := start(t, Direct(), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
+	client, server := l.connect()
+	other := l.dial("n2")
+	l.tells("n2#2", "begin")
+	if conn, ok := l.CutOne("n2"); conn != "n2#2" || !ok {
+		t.Errorf("got %q, want n2#2", conn)
+	}
+	expect(t, "who was cut", other, rst)
+	say(t, client, server, "untouched")
 }
 
 func TestEventsNameTheFourEnds(t *testing.T) {

@@ -67,7 +67,6 @@ func (i *instance) leave() { i.inside.Done() }
 // cross carries one connection from its choice of a backend to its end.
 func (i *instance) cross(d *door, client *net.TCPConn) {
 	b := i.balancer
-	b.clock.running(i.ctx.Done()) // a stalled balancer accepts nothing
 	backend := i.choose(d, client)
 
 	refusal := Event{
@@ -118,7 +117,7 @@ func (i *instance) connect(d *door, client *net.TCPConn, backend Backend, id str
 			far.finish()
 		}
 	}()
-	b.clock.running(i.ctx.Done())
+	b.clock.running(i.ctx.Done()) // a stall may have begun during the dial
 	flow := newFlow(id, d.Front, backend, near, far, b.clock, b.note)
 	for _, p := range i.policies {
 		if err := p.Admit(flow); err != nil {

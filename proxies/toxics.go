@@ -27,7 +27,7 @@ var engine = sync.OnceValue(func() *toxiproxy.ApiServer {
 	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
 })
 
-// links is lane 2: a flow as two toxiproxy links. Each flow has a toxiproxy collection of its own, so
+// links is the toxic lane: a flow as two toxiproxy links. Each flow has a toxiproxy collection of its own, so
 // that a client which does not read can hold up nobody else, names cannot collide, and a toxic can
 // know its connection.
 type links struct {
