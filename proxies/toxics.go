@@ -76,8 +76,8 @@ func (l *links) start() {
 // holds up to 1,024 chunks) do not keep its goroutines.
 func (l *links) release() { l.proxy.Toxics.ResetToxics(context.Background()) }
 
-// piece is the largest chunk given to a link: the largest that toxiproxy's own links pass, and the
-// largest that Go allocates cheaply, for each chunk is an allocation.
+// piece is the largest chunk given to a link: the largest that toxiproxy's own links pass, so that its
+// toxics see what they see there. Twice as much was measured to be no faster.
 const piece = 32 << 10
 
 // source is the end of a link that is read. io.Copy uses its WriteTo.
