@@ -125,24 +125,30 @@ func (m mesh) record(t Target, rec *Recorder) {
 			rec.Add(e)
 		}
 		for _, r := range m[n.Name].Routes {
-			e := Event{From: Server, Kind: "route", Node: n.Name, Peer: r.Peer, Account: r.Account}
-			if r.Solicited {
-				e.Dial = hostPort(r.IP, r.Port)
-			} else {
-				e.Addr = hostPort(r.IP, r.Port)
-			}
-			rec.Add(e)
+			rec.Add(Event{From: Server, Kind: "route", Node: n.Name, Peer: r.Peer, Account: r.Account, Addr: hostPort(r.IP, r.Port)})
 		}
 	}
 }
 
-// systemConns are the balancer's own addresses of the routes that belong to the system account: they
-// are never quiet in a cluster with JetStream and carry no messages of users.
-func (m mesh) systemConns() map[string]bool {
+// PoolRoute returns the balancer's name of one connection that carries accounts of users to a node.
+func PoolRoute(ctx context.Context, t Target, rec *Recorder, n Node) (conn string, ok bool) {
+	for _, r := range lookAtMesh(ctx, t)[n.Name].Routes {
+		for _, e := range rec.Events() {
+			if r.Account == "" && e.From == Balancer && e.Kind == "begin" && e.Addr == hostPort(r.IP, r.Port) {
+				return e.Conn, true
+			}
+		}
+	}
+	return "", false
+}
+
+// systemRoutes are the addresses, as nodes see them, of the routes that belong to one account alone: the
+// system account's are never quiet in a cluster with JetStream, and carry no messages of users.
+func (m mesh) systemRoutes() map[string]bool {
 	found := map[string]bool{}
 	for _, r := range m {
 		for _, c := range r.Routes {
-			if c.Account != "" && !c.Solicited {
+			if c.Account != "" {
 				found[hostPort(c.IP, c.Port)] = true
 			}
 		}

@@ -42,11 +42,13 @@ func ask(ctx context.Context, n Node, path string, into any) error {
 // routez is what lbtest reads of /routez.
 type routez struct {
 	Routes []struct {
-		Peer      string `json:"remote_name"`
-		Solicited bool   `json:"did_solicit"`
-		IP        string `json:"ip"`
-		Port      int    `json:"port"`
-		Account   string `json:"account"` // of a dedicated route, the system account's among them
+		Peer string `json:"remote_name"`
+		// The other end as this node sees it: the frontend it dialled, or the balancer's own address.
+		// did_solicit does not tell which: an accepted route becomes solicited once it is known to be a
+		// configured one.
+		IP      string `json:"ip"`
+		Port    int    `json:"port"`
+		Account string `json:"account"` // of a dedicated route, the system account's among them
 	} `json:"routes"`
 }
 

@@ -38,7 +38,7 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 
 // quietSpell reports whether the spell cost messages.
 func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell int) bool {
-	system := lookAtMesh(ctx, t).systemConns()
+	system := lookAtMesh(ctx, t).systemRoutes()
 	place := rec.Len()
 	rec.Add(Event{From: Lab, Kind: "quiet-begin", Seq: spell})
 	quiet, cancel := context.WithTimeout(ctx, t.Terms.Quiet())

@@ -30,8 +30,8 @@ func judgeStayBehind(h History) []Finding {
 	}
 	past := map[string]Event{}
 	for _, e := range routes {
-		if addr := e.Addr + e.Dial; !ours[addr] {
-			past[addr] = e
+		if !ours[e.Addr] {
+			past[e.Addr] = e
 		}
 	}
 	measured := []Measure{count("routes_past_the_balancer", len(past), "routes")}

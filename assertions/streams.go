@@ -36,7 +36,7 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 	defer wg.Wait()
 	defer stopSampling()
 	wg.Go(func() { sampleRaft(sampled, t, rec) })
-	stopPublishing := s.publishing(ctx, &wg)
+	stopPublishing := s.publishing(ctx)
 	defer func() { stopPublishing() }()
 
 	// Two seconds before the event show what is usual.
@@ -47,7 +47,7 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 		rec.Add(Event{From: Lab, Kind: "pause-begin"})
 		rest(ctx, t.Terms.Quiet())
 		rec.Add(Event{From: Lab, Kind: "pause-end"})
-		stopPublishing = s.publishing(ctx, &wg)
+		stopPublishing = s.publishing(ctx)
 	}
 	if err := t.Control.Strike(ctx); err != nil {
 		return err
@@ -193,11 +193,16 @@ func (s *streams) createOne(ctx context.Context, i int, name string) error {
 	return fmt.Errorf("its leader is %s, not yet %s", info.Cluster.Leader, s.home(i))
 }
 
-// publishing publishes in the background until it is told to stop.
-func (s *streams) publishing(ctx context.Context, wg *sync.WaitGroup) (stop func()) {
-	publish, stop := context.WithCancel(ctx)
+// publishing publishes in the background until stop is called, which returns when the last message is
+// sent.
+func (s *streams) publishing(ctx context.Context) (stop func()) {
+	publish, end := context.WithCancel(ctx)
+	var wg sync.WaitGroup
 	wg.Go(func() { s.publish(publish) })
-	return stop
+	return func() {
+		end()
+		wg.Wait()
+	}
 }
 
 // publish sends to every stream twenty times a second without waiting for answers, so that a held or

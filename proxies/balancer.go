@@ -137,20 +137,20 @@ func (b *Balancer) Strike(ctx context.Context) error {
 	return nil
 }
 
-// CutOne ends the oldest connection that a frontend forwards, by RST at both ends; ok is false if there
-// is none.
-func (b *Balancer) CutOne(front string) (conn string, ok bool) {
+// Cut ends the connection that has that name in events, by RST at both ends, and reports whether there
+// was such a connection.
+func (b *Balancer) Cut(conn string) bool {
 	b.mu.Lock()
 	instances := b.instances
 	b.mu.Unlock()
 	for _, i := range instances {
 		for _, f := range i.oldestFirst() {
-			if f.front.Name == front && f.cut() {
-				return f.id, true
+			if f.id == conn {
+				return f.cut()
 			}
 		}
 	}
-	return "", false
+	return false
 }
 
 // Close ends everything and waits for it: no connection, port or goroutine is left. Closing again

@@ -294,13 +294,13 @@ func TestFrontendsMayServeOneAfterAnother(t *testing.T) {
 	}
 }
 
-func TestCutOneTakesAConnectionOfThatFrontend(t *testing.T) {
+func TestCutTakesTheConnectionOfThatName(t *testing.T) {
 	l := start(t, Direct(), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
 	client, server := l.connect()
 	other := l.dial("n2")
 	l.tells("n2#2", "begin")
-	if conn, ok := l.CutOne("n2"); conn != "n2#2" || !ok {
-		t.Errorf("got %q, want n2#2", conn)
+	if !l.Cut("n2#2") {
+		t.Error("n2#2 was not cut")
 	}
 	expect(t, "who was cut", other, rst)
 	say(t, client, server, "untouched")
@@ -321,17 +321,16 @@ func TestEventsNameTheFourEnds(t *testing.T) {
 	}
 }
 
-func TestCutOneResetsTheOldestAtBothEnds(t *testing.T) {
+func TestCutResetsBothEnds(t *testing.T) {
 	bothLanes(t, "cut", func(t *testing.T, lane Profile) {
 		l := start(t, lane)
-		if conn, ok := l.CutOne("n1"); ok {
-			t.Errorf("%s was cut where there is none", conn)
+		if l.Cut("n1#1") {
+			t.Error("a connection was cut where there is none")
 		}
 		client, server := l.connect()
 		otherClient, otherServer := l.connect()
-		conn, ok := l.CutOne("n1")
-		if conn != "n1#1" || !ok {
-			t.Errorf("got %s, want n1#1", conn)
+		if !l.Cut("n1#1") {
+			t.Error("n1#1 was not cut")
 		}
 		expect(t, "client", client, rst)
 		expect(t, "server", server, rst)

@@ -59,9 +59,9 @@ type result struct {
 	flaky     bool
 }
 
-// side is how many labs run side by side unless the user says otherwise. They mostly wait: eight quiet
-// ones keep one core about a third busy, and starting one takes a second of one core.
-func side() int64 { return int64(max(4, 5*runtime.NumCPU())) }
+// side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
+// keep two cores less than half busy.
+func side() int64 { return int64(max(4, 8*runtime.NumCPU())) }
 
 // Run does what the plan says and reports what was measured, whatever happens. When the context ends,
 // what did not finish is errored with the reason.

@@ -210,7 +210,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		assertions.AwaitRoutes(inTurn, target, n)
 		cancel()
 	}
-	return h, watch(ctx, l.observations(), target, rec, l.event(balancer))
+	return h, watch(ctx, l.observations(), target, rec, l.event(balancer, target, rec))
 }
 
 func routesOf(nodes []assertions.Node) []proxies.Backend {
@@ -222,12 +222,13 @@ func routesOf(nodes []assertions.Node) []proxies.Backend {
 }
 
 // event is what happens once in the middle.
-func (l lab) event(b *proxies.Balancer) func(context.Context) error {
+func (l lab) event(b *proxies.Balancer, t assertions.Target, rec *assertions.Recorder) func(context.Context) error {
 	switch {
 	case l.cut:
-		return func(context.Context) error {
-			if _, ok := b.CutOne(l.topology.Nodes()[0]); !ok {
-				return errors.New("cutting one connection: there is none")
+		return func(ctx context.Context) error {
+			conn, ok := assertions.PoolRoute(ctx, t, rec, t.Nodes[0])
+			if !ok || !b.Cut(conn) {
+				return errors.New("cutting one route: there is none")
 			}
 			return nil
 		}
