@@ -30,6 +30,8 @@ type Assertion struct {
 	Observe *Observation
 	// Judge reads a timeline and says what it finds. It is pure; it never returns an empty slice.
 	Judge func(History) []Finding
+	// Absolute promises are judged without the control: what a control shows does not excuse a run.
+	Absolute bool
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
 	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", KEY=VALUE.
 	Hostile []string

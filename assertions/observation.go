@@ -13,6 +13,8 @@ type Observation struct {
 	First bool
 	// Alone wants a lab of its own: nothing else may break its quiet.
 	Alone bool
+	// Aside goes on beside the others, and is told to stop when they are done.
+	Aside bool
 	// JetStream needs servers that run it, and real time: Raft's timers are not configurable.
 	JetStream bool
 	// Strikes takes part in the event in the middle and calls Control.Strike exactly once.

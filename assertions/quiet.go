@@ -25,19 +25,29 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 	rec.Add(Event{From: Lab, Kind: "watch-begin"})
 	rest(ctx, t.Terms.Watch())
 	rec.Add(Event{From: Lab, Kind: "watch-end"})
-	c.talk(ctx, 0, back, wholeMesh(ctx, t, rec))
+	if !rec.Saw(Server, "mesh-full") {
+		// It had its time. There is no quiet to break.
+		rec.Add(Event{From: Client, Kind: "unhealed"})
+		return ctx.Err()
+	}
+	c.talk(ctx, 0, back+t.Terms.Notice(), wholeMesh(ctx, t, rec))
 
 	for spell, costly := 1, 0; spell <= Spells && costly < 2 && ctx.Err() == nil; spell++ {
-		// It takes all spells to say that nothing is lost; two that lost something have said enough.
-		if quietSpell(ctx, t, rec, c, spell) {
+		// It takes all spells to say that nothing is lost; two that lost something have said enough, and so
+		// has one after which the routes do not come back.
+		lost, healed := quietSpell(ctx, t, rec, c, spell)
+		if !healed {
+			break
+		}
+		if lost > 0 {
 			costly++
 		}
 	}
 	return ctx.Err()
 }}
 
-// quietSpell reports whether the spell cost messages.
-func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell int) bool {
+// quietSpell reports how many messages the spell cost, and whether all was well again afterwards.
+func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell int) (lost int, healed bool) {
 	system := lookAtMesh(ctx, t).systemRoutes()
 	place := rec.Len()
 	rec.Add(Event{From: Lab, Kind: "quiet-begin", Seq: spell})
@@ -58,14 +68,14 @@ func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell i
 		// A route comes back a good second after its end; one that was ended silently must first be missed.
 		least, limit = 1500*time.Millisecond, back+t.Terms.Notice()
 	}
-	healed := c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
-	lost := c.report(first, "spell")
+	healed = c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
+	lost = c.report(first, "spell")
 	kind := "healed"
 	if !healed {
 		kind = "unhealed"
 	}
 	rec.Add(Event{From: Client, Kind: kind, Seq: spell})
-	return lost > 0
+	return lost, healed
 }
 
 // wholeMesh asks for the mesh, but not more often than a glance apart.

@@ -45,7 +45,7 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 		// What an idle timeout does to JetStream shows after a spell in which nobody publishes.
 		stopPublishing()
 		rec.Add(Event{From: Lab, Kind: "pause-begin"})
-		rest(ctx, t.Terms.Quiet())
+		rest(ctx, t.Terms.Lull())
 		rec.Add(Event{From: Lab, Kind: "pause-end"})
 		stopPublishing = s.publishing(ctx)
 	}

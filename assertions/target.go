@@ -106,6 +106,14 @@ func (t Terms) Quiet() time.Duration {
 	return spell + spell/10
 }
 
+// Lull is how long one silence must last for an idle timeout to pass if it can.
+func (t Terms) Lull() time.Duration {
+	if t.Idle < t.RoutePing {
+		return t.Idle + t.Idle/4
+	}
+	return t.Quiet()
+}
+
 // Watch is how long quiet routes are only watched: an idle timeout that can pass passes several times
 // over, and a route that is closed is made again, which takes a second whatever the factor.
 func (t Terms) Watch() time.Duration {

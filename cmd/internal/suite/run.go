@@ -22,6 +22,7 @@ type run struct {
 	say   func(Progress)
 	began time.Time
 	slots *semaphore.Weighted
+	start starting
 	all   int64
 	// controls are by lab.key; only the goroutine that begins scenarios touches them.
 	controls map[string]*outcome
@@ -74,6 +75,7 @@ func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
 		r.all = int64(p.options.Parallel)
 	}
 	r.slots = semaphore.NewWeighted(r.all)
+	r.start = make(starting, runtime.NumCPU())
 	limited := ctx
 	if p.options.RunTimeout > 0 {
 		var cancel context.CancelFunc
@@ -130,7 +132,7 @@ func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done fu
 	controls := make([]*outcome, len(s.labs))
 	for i, l := range s.labs {
 		controls[i] = r.control(ctx, l, wg)
-		labs[i] = r.start(ctx, l, wg, func() { r.started(s) })
+		labs[i] = r.launch(ctx, l, wg, func() { r.started(s) })
 	}
 	wg.Go(func() {
 		v := verdict{scenario: s}
@@ -151,10 +153,10 @@ func settled(results []result) bool {
 	return !slices.ContainsFunc(results, func(r result) bool { return r.finding.Verdict == assertions.Errored })
 }
 
-// start runs a lab once there is room, as often as its outcome depends on luck.
-func (r *run) start(ctx context.Context, l lab, wg *sync.WaitGroup, started func()) *outcome {
+// launch runs a lab once there is room, as often as its outcome depends on luck.
+func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started func()) *outcome {
 	o := &outcome{finished: make(chan struct{}), histories: make([]assertions.History, l.starts)}
-	errs := make([]error, l.starts)
+	errs, took := make([]error, l.starts), make([]time.Duration, l.starts)
 	var starts sync.WaitGroup
 	for i := range l.starts {
 		weight := min(l.weight(), r.all)
@@ -168,8 +170,11 @@ func (r *run) start(ctx context.Context, l lab, wg *sync.WaitGroup, started func
 		starts.Go(func() {
 			defer r.slots.Release(weight)
 			began := time.Now()
-			o.histories[i], errs[i] = l.run(ctx, r.plan.options.Runtime, r.plan.client)
-			o.took = max(o.took, time.Since(began))
+			o.histories[i], errs[i] = l.run(ctx, r.plan.options.Runtime, r.plan.client, r.start)
+			took[i] = time.Since(began)
+			if late, _ := assertions.Starved(o.histories[i]); late > 0 {
+				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))
+			}
 			if errs[i] != nil && ctx.Err() != nil {
 				errs[i] = context.Cause(ctx)
 			}
@@ -177,7 +182,7 @@ func (r *run) start(ctx context.Context, l lab, wg *sync.WaitGroup, started func
 	}
 	wg.Go(func() {
 		starts.Wait()
-		o.err = errors.Join(errs...)
+		o.err, o.took = errors.Join(errs...), slices.Max(took)
 		close(o.finished)
 	})
 	return o
@@ -197,19 +202,17 @@ func (r *run) control(ctx context.Context, l lab, wg *sync.WaitGroup) *outcome {
 // startControl runs a control and, if something is amiss with it, once more: every verdict hangs on it.
 func (r *run) startControl(ctx context.Context, c lab, wg *sync.WaitGroup) *outcome {
 	final := &outcome{finished: make(chan struct{})}
-	first := r.start(ctx, c, wg, nil)
+	first := r.launch(ctx, c, wg, nil)
 	wg.Go(func() {
 		defer close(final.finished)
 		<-first.finished
-		why := amiss(c, *first)
-		if why != nil && ctx.Err() == nil {
+		if why := amiss(c, *first); why != nil && ctx.Err() == nil {
 			r.note("the control is run again: %v", why)
 			var again sync.WaitGroup
-			first = r.start(ctx, c, &again, nil)
+			first = r.launch(ctx, c, &again, nil)
 			again.Wait()
-			why = amiss(c, *first)
 		}
-		final.histories, final.took, final.err = first.histories, first.took, why
+		final.histories, final.took, final.err = first.histories, first.took, first.err
 	})
 	return final
 }
@@ -220,10 +223,21 @@ func amiss(c lab, o outcome) error {
 		return o.err
 	}
 	for _, a := range c.judged {
-		for _, f := range a.Judge(o.histories[0]) {
-			if f.Verdict != assertions.Safe {
-				return fmt.Errorf("%s is %s in the control: %s", a.Name, f.Verdict, f.Got)
-			}
+		if err := o.excludes(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// excludes says why an assertion cannot be judged against this control.
+func (o outcome) excludes(a assertions.Assertion) error {
+	if o.err != nil {
+		return o.err
+	}
+	for _, f := range a.Judge(o.histories[0]) {
+		if f.Verdict != assertions.Safe && !a.Absolute {
+			return fmt.Errorf("%s is %s in the control: %s", a.Name, f.Verdict, f.Got)
 		}
 	}
 	return nil
@@ -233,34 +247,38 @@ func amiss(c lab, o outcome) error {
 func judge(l lab, o, control outcome) []result {
 	var results []result
 	for _, a := range l.judged {
-		res := result{assertion: a, took: o.took, factor: l.factor, proved: true,
-			finding: assertions.Finding{Verdict: assertions.Skipped, Got: "nothing was observed"}}
-		switch {
-		case o.err != nil:
+		res := result{assertion: a, took: o.took, factor: l.factor}
+		if o.err != nil {
 			res.finding = errored("%v", o.err)
-		case control.err != nil:
-			res.finding = errored("the control failed: %v", control.err)
-		default:
-			for i, h := range o.histories {
-				h.Control = &control.histories[0]
-				for j, f := range a.Judge(h) {
-					if (i == 0 && j == 0) || f.Verdict.Worse(res.finding.Verdict) {
-						res.finding = f
-					}
-				}
-				if unproved := assertions.Proved(h); len(unproved) > 0 {
-					slices.Sort(unproved)
-					res.proved = false
-					res.finding = errored("the fault was not proved: %s", unproved[0])
-					break
-				}
-			}
+		} else if err := control.excludes(a); err != nil {
+			res.finding = errored("the control failed: %v", err)
+		} else {
+			res.finding, res.proved = o.worst(a, control)
 		}
-		res.proved = res.proved && res.finding.Verdict != assertions.Errored
 		res.marginal = res.finding.Marginal || res.finding.Verdict == assertions.Errored
 		results = append(results, res)
 	}
 	return results
+}
+
+// worst is an assertion's worst finding over the fresh starts, and whether the fault was proved in each.
+func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertions.Finding, proved bool) {
+	for i, h := range o.histories {
+		h.Control = &control.histories[0]
+		if unproved := assertions.Proved(h); len(unproved) > 0 {
+			slices.Sort(unproved)
+			return errored("the fault was not proved: %s", unproved[0]), false
+		}
+		for j, f := range a.Judge(h) {
+			if late, starved := assertions.Starved(h); starved && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
+				f = errored("this machine was too busy to tell: a healthy node answered up to %s late (then seen: %s)", late.Round(time.Millisecond), f.Got)
+			}
+			if (i == 0 && j == 0) || f.Verdict.Worse(worst.Verdict) {
+				worst = f
+			}
+		}
+	}
+	return worst, true
 }
 
 func errored(format string, args ...any) assertions.Finding {

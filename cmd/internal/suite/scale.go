@@ -15,8 +15,7 @@ type timers struct {
 }
 
 const (
-	// fastest is as far as waiting is shortened: pings of 30 s become 300 ms, still far above what a busy
-	// machine is late by.
+	// fastest is as far as waiting is shortened.
 	fastest = 100
 	// apart is how far an idle timeout and a ping interval must stay from each other, scaled. The contract
 	// asks for 250 ms; a machine that starts other labs at the same time is late by up to 200.
@@ -25,8 +24,9 @@ const (
 	// firstPingInterval). It is not scaled, so a scaled idle timeout must not undercut it where the real
 	// one does not.
 	firstPing = 1300 * time.Millisecond
-	// rarest is the shortest ping interval that a lab runs with.
-	rarest = 300 * time.Millisecond
+	// rarest is the shortest ping interval that a lab runs with, unless the user's own is shorter: three
+	// of them unanswered close a route, and a busy machine may be late by one.
+	rarest = 600 * time.Millisecond
 	// remade is nats-server's unscaled second for making a route again and the time to use it: a scaled
 	// lifetime must leave room for it.
 	remade = 3 * time.Second

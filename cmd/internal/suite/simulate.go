@@ -30,6 +30,11 @@ type lab struct {
 	starts   int
 }
 
+// String names a lab in notes.
+func (l lab) String() string {
+	return fmt.Sprintf("the lab of %s %v (time / %g)", l.topology.Name, l.proves, l.factor)
+}
+
 // without is the lab with those settings switched off: another lab of the scenario has them.
 func (l lab) without(settings ...string) lab {
 	for _, name := range settings {
@@ -57,7 +62,7 @@ func (l lab) observations() []*assertions.Observation {
 			found = append(found, a.Observe)
 		}
 	}
-	return append(found, assertions.Canaries)
+	return append(found, assertions.Canaries, assertions.Pulse)
 }
 
 func (l lab) jetStream() bool {
@@ -136,9 +141,29 @@ func (l lab) terms() assertions.Terms {
 	return terms
 }
 
+// starting bounds how many labs bring up their nodes at the same time: that is what needs the CPU, and
+// labs that are being watched must not be starved by it.
+type starting chan struct{}
+
+func (s starting) begin(ctx context.Context) error {
+	select {
+	case s <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s starting) done() { <-s }
+
 // run brings the lab up, lets it be watched through before, during and after, and takes it down. An
 // error is lbtest's own failure; what was recorded until then is returned all the same.
-func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.ClientTuning) (h assertions.History, err error) {
+func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.ClientTuning, starts starting) (h assertions.History, err error) {
+	if err := starts.begin(ctx); err != nil {
+		return h, err
+	}
+	started := sync.OnceFunc(starts.done)
+	defer started()
 	rec := assertions.NewRecorder()
 	terms := l.terms()
 	defer func() { h = rec.History(terms) }()
@@ -210,6 +235,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		assertions.AwaitRoutes(inTurn, target, n)
 		cancel()
 	}
+	started()
 	return h, watch(ctx, l.observations(), target, rec, l.event(balancer, target, rec))
 }
 
@@ -241,7 +267,7 @@ func (l lab) event(b *proxies.Balancer, t assertions.Target, rec *assertions.Rec
 // watch runs the observations: what others build on first, then all side by side, then the last looks.
 func watch(ctx context.Context, observations []*assertions.Observation, t assertions.Target, rec *assertions.Recorder, event func(context.Context) error) error {
 	strike := &strike{event: event, rec: rec, over: make(chan struct{})}
-	var side []*assertions.Observation
+	var side, aside []*assertions.Observation
 	for _, o := range observations {
 		if o.First {
 			if err := o.Watch(ctx, t, rec); err != nil {
@@ -249,13 +275,26 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 			}
 			continue
 		}
+		if o.Aside {
+			aside = append(aside, o)
+			continue
+		}
 		side = append(side, o)
 		if o.Strikes {
 			strike.awaited++
 		}
 	}
-	var wg sync.WaitGroup
-	errs := make([]error, len(side))
+	var wg, beside sync.WaitGroup
+	errs := make([]error, len(side)+len(aside))
+	besideCtx, enough := context.WithCancel(ctx)
+	defer enough()
+	for i, o := range aside {
+		beside.Go(func() {
+			if err := o.Watch(besideCtx, t, rec); err != nil {
+				errs[len(side)+i] = fmt.Errorf("watching %s: %w", o.Name, err)
+			}
+		})
+	}
 	for i, o := range side {
 		wg.Go(func() {
 			t := t
@@ -275,6 +314,8 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 			errs = append(errs, o.After(ctx, t, rec))
 		}
 	}
+	enough()
+	beside.Wait()
 	return errors.Join(errs...)
 }
 

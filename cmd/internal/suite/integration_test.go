@@ -1,0 +1,185 @@
+package suite
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/topologies"
+	"github.com/lbtest/lbtest/topologies/embedded"
+)
+
+// row is one command and the answer that it must give.
+type row struct {
+	name   string
+	set    string // SETTING=VALUE SETTING=VALUE …
+	nats   string
+	assert string
+	want   []assertions.Verdict // any of them
+	by     string               // the assertion that must have that verdict; "" for the scenario
+	says   string               // in what was got
+	long   bool                 // only where LBTEST_LONG is set: what others cover more quickly
+}
+
+var (
+	isSafe   = []assertions.Verdict{assertions.Safe}
+	isRisky  = []assertions.Verdict{assertions.Risky}
+	isUnsafe = []assertions.Verdict{assertions.Unsafe}
+	notSafe  = []assertions.Verdict{assertions.Risky, assertions.Unsafe}
+)
+
+// observed is what NATS was seen to do behind real balancers (nats-server 2.15.2; HAProxy 2.6, nginx 1.22).
+func observed() []row {
+	rows := []row{
+		{name: "the only route URL is one VIP over all nodes: the full mesh never forms", set: "frontends=shared", want: isUnsafe, by: "routes/full-mesh-forms", says: "no full mesh after 30 s"},
+		{name: "one frontend a node", set: "frontends=per-node", want: isSafe},
+		{name: "20 s with default pings", set: "idle-timeout=20s", want: notSafe},
+		{name: "20 s with pings of 8 s", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe},
+		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe},
+		{name: "35 s silently", set: "idle-timeout=35s idle-expiry=silent", want: isSafe, long: true},
+		{name: "balancer killed and restarted at once", set: "restart=crash", want: isRisky},
+		{name: "reload: nothing at all", set: "restart=reload", want: isSafe},
+		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe},
+		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost"},
+		{name: "and no acknowledged message", set: "stall=12s", want: isSafe, by: "jetstream/no-acked-loss", assert: "jetstream/no-acked-loss", long: true},
+	}
+	for _, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
+		rows = append(rows,
+			row{name: "5 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, want: notSafe, long: true},
+			row{name: "20 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, want: notSafe, long: true},
+			row{name: "5 s with pings of 2 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, nats: "cluster.ping_interval=2s", want: isSafe, long: true},
+			row{name: "20 s with pings of 8 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, nats: "cluster.ping_interval=8s", want: isSafe, long: true},
+			row{name: "35 s, " + how, set: "idle-timeout=35s idle-expiry=" + how, want: isSafe, long: true},
+			row{name: "60 s, " + how, set: "idle-timeout=60s idle-expiry=" + how, want: isSafe, long: true},
+			row{name: "350 s, " + how, set: "idle-timeout=350s idle-expiry=" + how, want: isSafe, long: true})
+	}
+	return rows
+}
+
+// hostile is each assertion behind its own hostile variant: a judge that has never said no is not
+// trusted.
+func hostile() []row {
+	var rows []row
+	for _, a := range assertions.All() {
+		r := row{name: "hostile to " + a.Name, assert: a.Name, by: a.Name, want: isUnsafe}
+		if a.Name == "routes/stay-behind-lb" {
+			r.want = isRisky // the contract calls a bypass no worse
+		}
+		var set, nats []string
+		for _, h := range a.Hostile {
+			if key, ok := strings.CutPrefix(h, "nats:"); ok {
+				nats = append(nats, key)
+			} else {
+				set = append(set, h)
+			}
+		}
+		r.set, r.nats = strings.Join(set, " "), strings.Join(nats, " ")
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+// TestVerdictsOnRealNATS runs all rows side by side, as one run of lbtest would, and so judges the
+// controls too: behind nothing, every assertion must be safe, or everything is errored.
+func TestVerdictsOnRealNATS(t *testing.T) {
+	if testing.Short() {
+		t.Skip("integration: starts clusters")
+	}
+	long := os.Getenv("LBTEST_LONG") != ""
+	var rows []row
+	for _, r := range append(observed(), hostile()...) {
+		if !r.long || long {
+			rows = append(rows, r)
+		}
+	}
+	rt := embedded.New(embedded.Options{})
+	plan := Plan{options: Options{Runtime: rt}, seed: 1}
+	top, _ := topologies.Find(routes)
+	for _, r := range rows {
+		var nats []topologies.KeyValue
+		for _, kv := range strings.Fields(r.nats) {
+			parsed, err := topologies.ParseKeyValue(kv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nats = append(nats, parsed)
+		}
+		var chosen []assertions.Assertion
+		if r.assert != "" {
+			a, _ := assertions.Find(r.assert)
+			chosen = append(chosen, a)
+		}
+		factor := scaling{wanted: fastest, auto: true}
+		if strings.HasPrefix(r.assert, "jetstream/") {
+			factor = scaling{wanted: 1}
+		}
+		s, err := newScenario(top, strings.Fields(r.set), nats, chosen, factor, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.name = r.name // what is reported by name must be unique
+		plan.scenarios = append(plan.scenarios, s)
+	}
+	answers := plan.Run(t.Context(), func(p Progress) {
+		if p.Kind != "started" {
+			t.Logf("%6.1fs %-8s %s: %s", p.At.Seconds(), p.Verdict, p.Scenario, p.Text)
+		}
+	})
+	for i, r := range rows {
+		t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+	}
+	if err := rt.Close(); err != nil {
+		t.Errorf("ending the runtime: %v", err)
+	}
+}
+
+func (r row) check(t *testing.T, answers report.Report, s report.Scenario) {
+	got, said := s.Verdict, strings.Join(s.Because, "\n")
+	for _, res := range answers.Results {
+		if res.Scenario != s.Name {
+			continue
+		}
+		if res.Verdict == assertions.Safe && !res.FaultProved {
+			t.Errorf("%s is safe and its fault was not proved", res.Assertion)
+		}
+		if r.by == res.Assertion {
+			got, said = res.Verdict, res.Got
+		}
+	}
+	for _, want := range r.want {
+		if got == want {
+			if !strings.Contains(said, r.says) {
+				t.Errorf("got %q, which does not say %q", said, r.says)
+			}
+			return
+		}
+	}
+	t.Errorf("got %s, want %v: %s %s", got, r.want, said, s.Reason)
+}
+
+func TestARunTellsEachVerdictOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("integration: starts a cluster")
+	}
+	rt := embedded.New(embedded.Options{})
+	p, err := NewPlan(Options{Topologies: []string{routes}, Set: []string{"frontends=per-node"}, Assert: []string{"routes/full-mesh-forms"}, Runtime: rt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	finished := 0
+	began := time.Now()
+	r := p.Run(t.Context(), func(p Progress) {
+		if p.Kind == "finished" {
+			finished++
+		}
+	})
+	if err := rt.Close(); err != nil {
+		t.Error(err)
+	}
+	if finished != 1 || r.Verdict != assertions.Safe {
+		t.Errorf("got %d verdicts, %s after %s: %v", finished, r.Verdict, time.Since(began), r.Scenarios[0].Because)
+	}
+}
