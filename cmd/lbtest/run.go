@@ -70,6 +70,16 @@ func (p *program) run(ctx context.Context, f *runFlags) error {
 	style := p.screenOf(p.out, f.plain).Style
 	style.Verbose = f.verbose
 	trouble := []error{done.trouble}
+	// stdout comes last: a reader who has had enough of it ends this process with SIGPIPE.
+	slices.SortStableFunc(outputs, func(a, b sink) int {
+		switch {
+		case a.path == stdout && b.path != stdout:
+			return 1
+		case a.path != stdout && b.path == stdout:
+			return -1
+		}
+		return 0
+	})
 	for _, s := range outputs {
 		if err := s.write(p.out, done.report, style); err != nil {
 			trouble = append(trouble, fmt.Errorf("writing report %s=%s: %w", s.format.Name, s.path, err))
@@ -98,8 +108,8 @@ type measured struct {
 // measure makes the plan and runs it. Its error is the user's.
 func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (measured, error) {
 	level := slog.LevelWarn
-	if f.verbose {
-		level = slog.LevelInfo
+	if f.verbose || f.keep {
+		level = slog.LevelInfo // where the directories are that are kept
 	}
 	o := f.Options
 	o.Log = slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
@@ -132,11 +142,14 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 var errInterrupted = errors.New("the run was interrupted before this was measured")
 
 // interruptible gives a context that the first SIGINT or SIGTERM cancels, so that what was measured is still
-// reported; the second one ends the process at once. release stops listening and says whether there was one.
+// reported; the second one ends the process at once. A reader of stderr who has gone ends nothing meanwhile.
+// release stops listening and says whether there was an interruption.
 func (p *program) interruptible(ctx context.Context, live *progress) (_ context.Context, release func() bool) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 2) // two matter
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	unread := make(chan os.Signal, 1)
+	signal.Notify(unread, syscall.SIGPIPE) // never looked at: that somebody listens keeps writes to a closed pipe harmless
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	interrupted := false // belongs to the goroutine until stopped is closed
 	go func() {
@@ -157,6 +170,7 @@ func (p *program) interruptible(ctx context.Context, live *progress) (_ context.
 	}()
 	return ctx, func() bool {
 		signal.Stop(signals)
+		signal.Stop(unread)
 		close(stop)
 		<-stopped
 		cancel(nil)
