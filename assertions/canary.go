@@ -413,7 +413,10 @@ func spoke(h History, conn string) (Event, bool) {
 func provedKeepalive(h History, value string) string {
 	e, ok := spoke(h, "probed")
 	alive := ok && e.How == "alive"
+	_, dead := ended(h, "probed", "")
 	switch {
+	case !ok && !dead:
+		return "nobody saw what became of the canary with keepalive probes"
 	case value == "counts" && h.Terms.Probe >= h.Terms.Idle:
 		if alive {
 			return "the canary was kept although its probes are rarer than the idle timeout"

@@ -77,7 +77,7 @@ func ParseClientTuning(pairs []string) (ClientTuning, error) {
 	tuning := ClientTuning{said: map[string]string{}}
 	for _, pair := range pairs {
 		key, value, ok := strings.Cut(pair, "=")
-		if !ok || value == "" {
+		if !ok || key == "" || value == "" {
 			return ClientTuning{}, fmt.Errorf("--client %q: want KEY=VALUE; keys are %s", pair, strings.Join(ClientKeys(), ", "))
 		}
 		if _, twice := tuning.said[key]; twice {

@@ -24,7 +24,7 @@ func init() {
 }
 
 func judgeDelivery(h History) []Finding {
-	said := 0
+	said, heard := 0, 0
 	var lost []Event
 	for _, e := range h.Events {
 		switch {
@@ -33,6 +33,8 @@ func judgeDelivery(h History) []Finding {
 			said += e.Count
 		case e.Kind == "unheard":
 			lost = append(lost, e)
+		case e.Kind == "heard":
+			heard += e.Count
 		}
 	}
 	if said == 0 {
@@ -49,22 +51,45 @@ func judgeDelivery(h History) []Finding {
 	slowest := slowestDelivery(h, "event")
 	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),
 		seconds("longest_gap", longestGap(lost)), seconds("slowest_delivery", slowest)}
-	if e, found := h.First(Client, "unhealed"); found && len(lost) > 0 {
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost and no recovery within 30 s: %s", len(lost), said, deafPairs(h, lost)),
-			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: append(sample(lost), e)}}
+	unhealed, found := h.First(Client, "unhealed")
+	if found {
+		why := "the full mesh never formed"
+		if formed(h, unhealed.At) {
+			why = "no full recovery within 30 s"
+			if len(h.Terms.Strikes) > 0 {
+				why += " of the event"
+			}
+		}
+		switch {
+		case len(lost) > 0:
+			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost, %s: %s", len(lost), said, why, deafPairs(lost)),
+				Measured: measured, Advice: eventAdvice(h.Terms), Evidence: append(sample(lost), unhealed)}}
+		case len(h.Terms.Strikes) > 0 && formed(h, unhealed.At):
+			return []Finding{{Verdict: Unsafe, Got: "no message lost, but " + why,
+				Measured: measured, Advice: eventAdvice(h.Terms), Evidence: []Event{unhealed}}}
+		}
+		// Every account was served; what is missing carries none of them, the system route for one.
+		return []Finding{{Verdict: Risky, Got: "no message lost, but " + why,
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: []Event{unhealed}}}
 	}
 	if len(counted) > 0 {
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost although connections could exist: %s", len(counted), said, deafPairs(h, counted)),
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost although connections could exist: %s", len(counted), said, deafPairs(counted)),
 			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(counted), Marginal: len(counted) < 5}}
+	}
+	switch {
+	case len(talks(h)) == 0:
+		return skip("nobody saw whether the routes were whole again in the end")
+	case heard+len(lost) < said:
+		return skip(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard-len(lost), said))
 	}
 	usual := slowestDelivery(h.control(), "event")
 	reference := len(unheard(h.control()))
 	switch {
 	case len(lost) > 2*reference:
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%d messages lost in a gap of %s while no connection could exist (control: %d for one cut route)",
-			len(lost), spoken(longestGap(lost)), reference), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s lost in a gap of %s while no connection could exist (control: %d for one cut route)",
+			plural(len(lost), "message"), spoken(longestGap(lost)), reference), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
 	case slowest > pureDelay:
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but messages were delayed up to %s", spoken(slowest)),
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%d of %d messages heard, but delayed up to %s", said-len(lost), said, spoken(slowest)),
 			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < pureDelay+tolerance}}
 	case len(h.Terms.Strikes) == 0 && slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but a message took %s (control %s)", spoken(slowest), spoken(usual)),
@@ -94,15 +119,17 @@ func unheard(h History) []Event {
 }
 
 // deafPairs says who does not hear whom, by account.
-func deafPairs(h History, lost []Event) string {
+func deafPairs(lost []Event) string {
 	ways := map[string]map[string]bool{}
-	total := map[string]bool{}
+	total := 0
 	for _, e := range lost {
 		if ways[e.Account] == nil {
 			ways[e.Account] = map[string]bool{}
 		}
-		ways[e.Account][e.Node+"→"+e.Peer] = true
-		total[e.Account+e.Node+e.Peer] = true
+		if way := e.Node + "→" + e.Peer; !ways[e.Account][way] {
+			ways[e.Account][way] = true
+			total++
+		}
 	}
 	var said []string
 	for account, pairs := range ways {
@@ -117,7 +144,7 @@ func deafPairs(h History, lost []Event) string {
 		said = append(said, account+" "+strings.Join(names, " "))
 	}
 	slices.Sort(said)
-	return fmt.Sprintf("%s affected (%s)", plural(len(total), "way"), strings.Join(said, ", "))
+	return fmt.Sprintf("%s affected (%s)", plural(total, "way"), strings.Join(said, ", "))
 }
 
 // eventAdvice is what helps against something that happens to the balancer.

@@ -24,14 +24,17 @@ func init() {
 
 func judgeQuorum(h History) []Finding {
 	if missing := h.Kind(Client, "no-stream"); len(missing) > 0 {
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used within 30 s: %s", len(missing), streamCount, missing[0].Why),
+		when := "within 30 s"
+		if !formed(h, missing[0].At) {
+			when = "as the full mesh never formed"
+		}
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), streamCount, when, missing[0].Why),
 			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing)}}
 	}
-	last, ok := h.Last(Client, "acked")
-	if !ok {
-		return skip("nothing was published to a stream")
-	}
 	begin, _ := struck(h)
+	if e, ok := h.First(Lab, "pause-begin"); ok {
+		begin = min(begin, e.At) // an idle timeout strikes while nobody publishes
+	}
 	published, answered := 0, 0
 	for _, e := range h.Events {
 		switch {
@@ -42,6 +45,14 @@ func judgeQuorum(h History) []Finding {
 			answered++
 		}
 	}
+	last, ok := h.Last(Client, "acked")
+	switch {
+	case published == 0:
+		return skip("nothing was published to a stream, or not to the end")
+	case !ok:
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("none of %d publishes was acknowledged", published),
+			Measured: []Measure{count("publishes_unacknowledged", published, "messages")}, Advice: eventAdvice(h.Terms)}}
+	}
 	groups, elections := risen(h, begin, last.At)
 	group, without := longest(leaderless(h.Kind(Server, "raft"), begin, last.At))
 	lostQuorum := advisories(h, "quorum-lost", begin)
@@ -51,7 +62,7 @@ func judgeQuorum(h History) []Finding {
 	measured := []Measure{seconds("longest_ack_gap", gap), count("elections", elections, "terms"),
 		seconds("longest_without_leader", without.length()), count("quorum_lost_advisories", len(lostQuorum), "advisories"),
 		count("publishes_unacknowledged", failed, "messages")}
-	acks := fmt.Sprintf("longest wait for an ack %s (%s; control %s)", spoken(gap), stream, spoken(usualGap))
+	acks := fmt.Sprintf("longest wait for an ack %s (stream %s; control %s)", spoken(gap), stream, spoken(usualGap))
 
 	_, stuck := h.First(Client, "not-flowing")
 	if stuck || elections > 0 || without.length() > 0 || len(lostQuorum) > 0 {
@@ -72,11 +83,17 @@ func judgeQuorum(h History) []Finding {
 			forever = "publishing did not work again within 30 s"
 		}
 		return []Finding{{Verdict: Unsafe, Got: join(lost, called, advised, forever, acks), Measured: measured, Advice: eventAdvice(h.Terms),
-			Evidence: sample(h.Filter(func(e Event) bool { return e.Kind == "raft" && e.At > begin })), Marginal: elections == 1 && without.length() == 0}}
+			Evidence: sample(h.Filter(func(e Event) bool { return e.Kind == "raft" && e.At > begin })), Marginal: elections == 1 && without.length() == 0 && len(lostQuorum) == 0 && !stuck}}
+	}
+	if _, found := h.First(Client, "flowing"); !found {
+		return skip("nobody saw whether publishing worked in the end")
+	}
+	if len(highest(h.Events, begin)) == 0 {
+		return skip("no Raft group was seen before the event, so no election can be told")
 	}
 	switch {
 	case failed > usualFailed:
-		return []Finding{{Verdict: Risky, Got: join(fmt.Sprintf("%d of %d publishes were never acknowledged (control %d)", failed, published, usualFailed), acks),
+		return []Finding{{Verdict: Risky, Got: join(fmt.Sprintf("%d of %d publishes never acknowledged (control %d)", failed, published, usualFailed), acks),
 			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: failed < usualFailed+3}}
 	case gap > pureDelay && gap > usualGap+tolerance:
 		return []Finding{{Verdict: Risky, Got: acks, Measured: measured, Advice: eventAdvice(h.Terms), Marginal: gap < pureDelay+tolerance}}
@@ -124,10 +141,8 @@ func ackGap(h History) (stream string, gap time.Duration) {
 		if !ok {
 			continue
 		}
-		waited := e.At - was
-		if was <= begin.At && e.At >= end.At {
-			waited -= end.At - begin.At // nothing was published in the pause
-		}
+		// Nothing was published in the pause; acks under way when it began still come in it.
+		waited := e.At - was - max(0, min(e.At, end.At)-max(was, begin.At))
 		if waited > gap {
 			stream, gap = e.Stream, waited
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// sampleRaft looks at every node's Raft groups twice a second until the context ends and writes a
+// sampleRaft looks at every node's Raft groups four times a second until the context ends and writes a
 // change of leader, state or term as it is seen. It returns once it has stopped.
 func sampleRaft(ctx context.Context, t Target, rec *Recorder) {
 	names := map[string]string{} // Raft's own id of a node → its name

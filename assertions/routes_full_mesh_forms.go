@@ -36,27 +36,28 @@ func judgeFullMesh(h History) []Finding {
 		if look.Kind == "mesh-full" {
 			continue
 		}
-		when := "after 30 s"
-		switch {
-		case i > 0 && len(h.Terms.Strikes) > 0:
-			when = "30 s after the event"
-		case i > 0:
-			when = "any more"
-		}
 		gaps, evidence := gapsBefore(h, look)
+		missing := strings.Join(gaps, ", ")
+		if missing == "" {
+			missing = "routes came and went, it was never whole for " + spoken(settle)
+		}
 		return []Finding{{
 			Verdict:  Unsafe,
-			Got:      fmt.Sprintf("no full mesh %s: %s", when, strings.Join(gaps, ", ")),
+			Got:      fmt.Sprintf("no full mesh %s: %s", whenPartial(h, i, look), missing),
 			Measured: []Measure{count("incomplete_pairs", len(gaps), "pairs")},
 			Advice:   meshAdvice(h.Terms),
 			Evidence: evidence,
 		}}
 	}
-	took := formed.At - serving(h)
-	usual, control := took, h.control()
-	if look, ok := control.First(Server, "mesh-full"); ok {
-		usual = look.At - serving(control)
+	if len(looks) < 2 {
+		return skip("the routes were not looked at again when all was over")
 	}
+	took, control := formed.At-serving(h), h.control()
+	reference, ok := control.First(Server, "mesh-full")
+	if !ok {
+		return skip("the control never had a full mesh to compare with")
+	}
+	usual := reference.At - serving(control)
 	m := seconds("mesh_full_after", took)
 	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
@@ -73,6 +74,26 @@ const (
 	// routeRetry is nats-server's own pause before it dials a route again: 1 s and up to 100 ms (route.go).
 	routeRetry = 1100 * time.Millisecond
 )
+
+// whenPartial says when the mesh was missed: at the start, after an event, or in the end.
+func whenPartial(h History, look int, e Event) string {
+	begin, over := struck(h)
+	switch {
+	case look == 0:
+		return "within 30 s of the start"
+	case len(h.Terms.Strikes) > 0 && begin > 0:
+		return spoken(e.At-over) + " after the event"
+	case len(h.Terms.Strikes) > 0:
+		return "after the event"
+	}
+	return "in the end, though it had formed"
+}
+
+// formed reports whether the mesh was seen whole by that time.
+func formed(h History, by time.Duration) bool {
+	e, ok := h.First(Server, "mesh-full")
+	return ok && e.At <= by
+}
 
 // serving is when the balancer began to forward.
 func serving(h History) time.Duration {
@@ -101,7 +122,11 @@ func gapsBefore(h History, look Event) (gaps []string, evidence []Event) {
 			}
 			if len(missing) > 0 {
 				gaps = append(gaps, fmt.Sprintf("%s–%s %s", a, b, strings.Join(missing, " and ")))
-				evidence = append(evidence, near, far)
+				for _, e := range []Event{near, far} {
+					if e.Kind != "" { // neither end need have been asked
+						evidence = append(evidence, e)
+					}
+				}
 			}
 		}
 	}

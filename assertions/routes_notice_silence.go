@@ -22,54 +22,92 @@ func init() {
 }
 
 func judgeNoticeSilence(h History) []Finding {
+	ends := talks(h)
+	if len(ends) == 0 {
+		return skip("no quiet spell was watched to its end")
+	}
+	stop, until := ends[len(ends)-1].At, watchedUntil(h)
+	budget := h.Terms.Notice() + h.Terms.RoutePing/5 + tolerance // the first PING of a route is up to a fifth late
 	var worst time.Duration
 	var evidence []Event
 	silently, unnoticed := 0, 0
-	stop, ok := h.Last(Client, "healed")
-	if !ok && len(h.Events) > 0 {
-		stop = h.Events[len(h.Events)-1]
-	}
 	for _, gone := range h.Kind(Balancer, "expired") {
-		if !onRoute(gone) || (gone.How != "silent" && gone.How != "rst-on-next") || gone.At > stop.At {
+		if !onRoute(gone) || (gone.How != "silent" && gone.How != "rst-on-next") || gone.At > stop {
 			continue
 		}
 		silently++
 		known, ok := noticed(h, gone)
-		if !ok {
-			// Its time was not up when the lab ended: only what waited longer than the budget says something.
-			if last := h.Events[len(h.Events)-1].At; last-gone.At > h.Terms.Notice()+tolerance {
-				unnoticed++
-				evidence = append(evidence, gone)
+		switch {
+		case ok && known.At <= until:
+			if took := known.At - gone.At; took > worst {
+				worst = took
+				evidence = append(evidence, gone, known)
 			}
-			continue
+		case until-gone.At > budget:
+			// Only what waited longer than the budget says something: the others' time was not up when the lab ended.
+			unnoticed++
+			evidence = append(evidence, gone)
 		}
-		if took := known.At - gone.At; took > worst {
-			worst = took
-			evidence = append(evidence, gone, known)
-		}
-	}
-	if silently == 0 {
-		return held("no route was ended silently", count("silent_ends", 0, "routes"))
 	}
 	lost := lostInSpells(h)
-	measured := []Measure{count("silent_ends", silently, "routes"), seconds("noticed_after", h.Terms.Real(worst)), count("messages_lost", len(lost), "messages")}
-	said := fmt.Sprintf("%s ended silently, noticed after %s at the latest", plural(silently, "route"), spoken(h.Terms.Real(worst)))
-	if h.Terms.Expiry == "rst-on-next" {
-		said = fmt.Sprintf("%s looked up until the next message, which drew an RST", plural(silently, "route"))
+	if silently == 0 {
+		return noneSilent(h, lost)
 	}
-	budget := h.Terms.Notice() + h.Terms.RoutePing/5 + tolerance // the first PING of a route is up to a fifth late
+	measured := []Measure{count("silent_ends", silently, "routes"), seconds("noticed_after", h.Terms.Real(worst)), count("messages_lost", len(lost), "messages")}
+	allowed := spoken(h.Terms.Real(h.Terms.Notice()))
+	said := plural(silently, "route") + " ended silently"
+	switch {
+	case worst > 0:
+		said += ", noticed after " + spoken(h.Terms.Real(worst)) + " at the latest"
+	case unnoticed == 0:
+		said += ", not noticed by the end of the watching, within the servers' own budget of " + allowed
+	}
 	switch {
 	case unnoticed > 0:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s; %s unnoticed beyond the servers' own budget of %s",
-			said, plural(unnoticed, "route"), spoken(h.Terms.Real(h.Terms.Notice()))), Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
-	case len(lost) > 0:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s; %s lost meanwhile", said, plural(len(lost), "message")),
-			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(evidence), sample(lost)...)}}
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s; %s unnoticed beyond the servers' own budget of %s", said, plural(unnoticed, "route"), allowed),
+			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
 	case worst > budget:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s, beyond the servers' own budget of %s", said, spoken(h.Terms.Real(h.Terms.Notice()))),
-			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence), Marginal: worst < 2*budget}}
+		return []Finding{{Verdict: Unsafe, Got: join(fmt.Sprintf("%s, beyond the servers' own budget of %s", said, allowed), lostMeanwhile(lost)),
+			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence), Marginal: worst < 2*budget && len(lost) == 0}}
+	}
+	if h.Terms.Expiry == "rst-on-next" && worst > 0 {
+		said = fmt.Sprintf("%s looked up until the next message, which drew an RST", plural(silently, "route"))
+	}
+	if len(lost) > 0 {
+		return []Finding{{Verdict: Unsafe, Got: join(said, lostMeanwhile(lost)), Measured: measured, Advice: quietAdvice(h.Terms),
+			Evidence: append(sample(evidence), sample(lost)...)}}
 	}
 	return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
+}
+
+// noneSilent is safe only if all that could have ended silently was there and was watched long enough.
+func noneSilent(h History, lost []Event) []Finding {
+	if _, found := h.First(Client, "unhealed"); found {
+		return skip("the routes were not all there to be ended silently")
+	}
+	// Two spells that cost messages end the watching early; what cost them was no silence.
+	if finished := min(len(h.Kind(Lab, "quiet-end")), len(talks(h))); finished < Spells && (finished < 2 || len(lost) == 0) {
+		return skip(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
+	}
+	return held("no route was ended silently", count("silent_ends", 0, "routes"))
+}
+
+func lostMeanwhile(lost []Event) string {
+	if len(lost) == 0 {
+		return ""
+	}
+	return plural(len(lost), "message") + " lost meanwhile"
+}
+
+// watchedUntil is the last moment at which anybody but the balancer wrote something down. What it ends
+// later, it ends because the nodes are taken down.
+func watchedUntil(h History) time.Duration {
+	for i := len(h.Events) - 1; i >= 0; i-- {
+		if e := h.Events[i]; e.From != Balancer {
+			return e.At
+		}
+	}
+	return 0
 }
 
 // noticed returns the moment at which both ends had given a silently ended connection up.

@@ -1,6 +1,11 @@
 package assertions
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
 
 func init() {
 	register(Assertion{
@@ -13,6 +18,8 @@ func init() {
 		Links:   []string{"routes"},
 		Observe: Forming,
 		Judge:   judgeStayBehind,
+		// Whether servers know addresses past the balancer is a matter of their configuration.
+		Absolute: true,
 		// The contract calls a bypass risky, never unsafe. Gossip fills the mesh that one shared frontend
 		// leaves incomplete.
 		Hostile: []string{"frontends=shared", "nats:cluster.advertise=none"},
@@ -28,21 +35,28 @@ func judgeStayBehind(h History) []Finding {
 	if len(routes) == 0 {
 		return skip("no route was ever seen")
 	}
-	past := map[string]Event{}
+	past, between := map[string]bool{}, map[string]bool{}
+	var evidence []Event
 	for _, e := range routes {
-		if !ours[e.Addr] {
-			past[e.Addr] = e
+		if ours[e.Addr] {
+			continue
+		}
+		between[min(e.Node, e.Peer)+"–"+max(e.Node, e.Peer)] = true
+		if !past[e.Addr] {
+			past[e.Addr] = true
+			evidence = append(evidence, e)
 		}
 	}
 	measured := []Measure{count("routes_past_the_balancer", len(past), "routes")}
 	if len(past) == 0 {
+		looks := len(h.Kind(Server, "mesh-full")) + len(h.Kind(Server, "mesh-partial"))
+		if looks < 2 {
+			return skip("the routes were not looked at again when all was over")
+		}
 		return held("every route crosses the balancer", measured...)
 	}
-	var evidence []Event
-	for _, e := range past {
-		evidence = append(evidence, e)
-	}
-	return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s past the balancer", plural(len(past), "route end")), Measured: measured,
+	return []Finding{{Verdict: Risky, Got: fmt.Sprintf("routes go past the balancer between %s of nodes (%s)", plural(len(between), "pair"),
+		strings.Join(slices.Sorted(maps.Keys(between)), ", ")), Measured: measured,
 		Advice:   []Advice{{Target: "nats-server", Text: `cluster { advertise: "<the node's own frontend>" } on every node`}},
 		Evidence: sample(evidence)}}
 }

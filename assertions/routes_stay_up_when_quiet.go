@@ -22,7 +22,7 @@ func init() {
 
 func judgeStayUp(h History) []Finding {
 	closed, watched, ok := closesWhileWatching(h)
-	if !ok {
+	if !ok || watched <= 0 {
 		return skip("the quiet routes were not watched to the end")
 	}
 	usual, usualWatched, _ := closesWhileWatching(h.control())
@@ -37,19 +37,49 @@ func judgeStayUp(h History) []Finding {
 		// Only real time knows a rate: a scaled route spends its unscaled second of reconnecting too.
 		measured = append(measured, Measure{Name: "closes_per_minute", Value: round(float64(beyond) / watched.Minutes()), Unit: "1/min"})
 	}
-	said := fmt.Sprintf("%s closed in %s of quiet", plural(beyond, "route connection"), spoken(h.Terms.Real(watched)))
-	if h.Terms.Factor <= 1 {
-		said = fmt.Sprintf("%.0f route connections closed a minute", float64(beyond)/watched.Minutes())
-	}
+	said := closesSpoken(h.Terms, beyond, watched)
+	begin, _ := h.First(Lab, "watch-begin")
 	if e, found := h.First(Client, "unhealed"); found {
-		return []Finding{{Verdict: Unsafe, Got: said + "; the routes were not all up at once within 30 s, though every node lived",
-			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e)}}
+		never := "; there was no full mesh from the start, though every node lived"
+		if formed(h, begin.At) {
+			never = fmt.Sprintf("; the routes were not all up again within %s of a quiet spell, though every node lived", healingTime(h, e))
+		}
+		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e)}}
 	}
 	if beyond > 0 {
 		return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),
 			Evidence: sample(closed), Marginal: beyond == 1}}
 	}
+	// Routes that are not there are not closed either.
+	if !formed(h, begin.At) {
+		return skip("there was no full mesh to be watched")
+	}
+	if _, found := h.First(Client, "healed"); !found {
+		return skip("nobody saw whether the routes were up after the quiet")
+	}
 	return held("no route was closed while it was quiet", measured...)
+}
+
+// closesSpoken is a rate where there is one to speak of: in real time, and for more than one close.
+func closesSpoken(t Terms, closes int, watched time.Duration) string {
+	rate := float64(closes) / watched.Minutes()
+	switch {
+	case closes == 0:
+		return fmt.Sprintf("no route connection closed in %s of quiet", spoken(t.Real(watched)))
+	case t.Factor <= 1 && closes > 1 && rate >= 1.5:
+		return fmt.Sprintf("%.0f route connections closed a minute", rate)
+	}
+	return fmt.Sprintf("%s closed in %s of quiet", plural(closes, "route connection"), spoken(t.Real(watched)))
+}
+
+// healingTime is what the routes had for coming back after the quiet spell of that event.
+func healingTime(h History, unhealed Event) string {
+	for _, e := range h.Kind(Lab, "quiet-end") {
+		if e.Seq == unhealed.Seq && e.Why == "cut" {
+			return fmt.Sprintf("30 s, and the %s in which servers notice a dead peer,", spoken(h.Terms.Real(h.Terms.Notice())))
+		}
+	}
+	return "30 s"
 }
 
 // closesWhileWatching returns the route connections that ended in the hands-off window, and its length.
@@ -76,15 +106,15 @@ func closesWhileWatching(h History) (closed []Event, watched time.Duration, ok b
 // patient balancer.
 func quietAdvice(t Terms) []Advice {
 	var advice []Advice
-	idle := t.Real(t.Idle)
-	if idle > 0 {
+	idle, patient := t.Real(t.Idle), t.Real(t.RoutePing)*5/2
+	if idle > 0 && idle < patient {
 		// Two pings and a bit fit into one idle timeout, so that a late or lost one does not matter.
 		if ping := idle * 2 / 5; ping >= 500*time.Millisecond {
 			text := trimmed(ping.Truncate(100 * time.Millisecond))
 			advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("cluster { ping_interval: %q }", text),
 				Nats: map[string]string{"cluster.ping_interval": text}})
 		}
-		longer := trimmed((t.Real(t.RoutePing) * 5 / 2).Round(time.Second))
+		longer := trimmed(patient.Round(time.Second))
 		set := map[string]string{}
 		for name := range t.Settings {
 			if name == "idle-timeout" || name == "idle-timeout-client" || name == "idle-timeout-server" {
