@@ -1,0 +1,349 @@
+package assertions
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Timelines are typed by hand: seconds on the lab's clock, and what happened then.
+
+func secs(s float64) time.Duration { return time.Duration(math.Round(s*1e6)) * time.Microsecond }
+
+// on is one event; more sets its other fields.
+func on(at float64, from Source, kind string, more ...func(*Event)) Event {
+	e := Event{At: secs(at), From: from, Kind: kind}
+	for _, set := range more {
+		set(&e)
+	}
+	return e
+}
+
+func node(n string) func(*Event)    { return func(e *Event) { e.Node = n } }
+func peer(n string) func(*Event)    { return func(e *Event) { e.Peer = n } }
+func stream(n string) func(*Event)  { return func(e *Event) { e.Stream = n } }
+func conn(n string) func(*Event)    { return func(e *Event) { e.Conn = n } }
+func front(n string) func(*Event)   { return func(e *Event) { e.Front = n } }
+func backend(n string) func(*Event) { return func(e *Event) { e.Backend = n } }
+func addr(a string) func(*Event)    { return func(e *Event) { e.Addr = a } }
+func dial(a string) func(*Event)    { return func(e *Event) { e.Dial = a } }
+func how(h string) func(*Event)     { return func(e *Event) { e.How = h } }
+func why(w string) func(*Event)     { return func(e *Event) { e.Why = w } }
+func seq(n int) func(*Event)        { return func(e *Event) { e.Seq = n } }
+func many(n int) func(*Event)       { return func(e *Event) { e.Count = n } }
+func term(n uint64) func(*Event)    { return func(e *Event) { e.Term = n } }
+func took(s float64) func(*Event)   { return func(e *Event) { e.Took = secs(s) } }
+func account(a string) func(*Event) { return func(e *Event) { e.Account = a } }
+
+// line puts events and groups of them in the order of time.
+func line(parts ...any) []Event {
+	var all []Event
+	for _, p := range parts {
+		switch p := p.(type) {
+		case Event:
+			all = append(all, p)
+		case []Event:
+			all = append(all, p...)
+		default:
+			panic(fmt.Sprintf("%T on a timeline", p))
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Event) int { return int(a.At - b.At) })
+	for i := range all {
+		all[i].ID = fmt.Sprintf("e%d", i+1)
+	}
+	return all
+}
+
+// without is a timeline in which events of one kind are missing.
+func without(events []Event, kind string) []Event {
+	return slices.DeleteFunc(slices.Clone(events), func(e Event) bool { return e.Kind == kind })
+}
+
+func threeNodes() Terms {
+	return Terms{Topology: "routes-behind-lb", Nodes: []string{"n1", "n2", "n3"}, Fronts: "per-node", PoolSize: 3, Dedicated: 1,
+		Factor: 1, RoutePing: 30 * time.Second, PingMax: 2, Expiry: "fin", Probe: 15 * time.Second, Settings: map[string]string{}}
+}
+
+func struckBy(event string, lasts float64) Terms {
+	t := threeNodes()
+	t.Strikes, t.Event = []string{event}, secs(lasts)
+	return t
+}
+
+func idleFor(s float64, expiry string) Terms {
+	t := threeNodes()
+	t.Idle, t.Expiry = secs(s), expiry
+	t.Settings = map[string]string{"idle-timeout": fmt.Sprintf("%gs", s)}
+	return t
+}
+
+// scaledBy divides what a factor divides.
+func scaledBy(t Terms, factor float64) Terms {
+	t.Factor = factor
+	for _, d := range []*time.Duration{&t.RoutePing, &t.Idle, &t.Lifetime, &t.Probe} {
+		*d = time.Duration(float64(*d) / factor)
+	}
+	return t
+}
+
+// judged is one timeline and what its judge must say.
+type judged struct {
+	name     string
+	terms    Terms
+	events   []Event
+	control  []Event // nil for the control itself
+	want     Verdict
+	got      string
+	marginal bool
+	measured map[string]float64 // those that matter here
+}
+
+func judgeAll(t *testing.T, name string, cases []judged) {
+	t.Helper()
+	a, ok := Find(name)
+	if !ok {
+		t.Fatalf("no assertion %s", name)
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			h := History{Terms: c.terms, Events: c.events}
+			if c.control != nil {
+				h.Control = &History{Terms: threeNodes(), Events: c.control}
+			}
+			findings := a.Judge(h)
+			if len(findings) != 1 {
+				t.Fatalf("%d findings: %+v", len(findings), findings)
+			}
+			f := findings[0]
+			if f.Verdict != c.want || f.Marginal != c.marginal {
+				t.Errorf("%s (marginal %v), want %s (marginal %v): %s", f.Verdict, f.Marginal, c.want, c.marginal, f.Got)
+			}
+			if diff := cmp.Diff(c.got, f.Got); diff != "" {
+				t.Errorf("the sentence (-want +got):\n%s", diff)
+			}
+			wellSaid(t, f)
+			got := map[string]float64{}
+			for _, m := range f.Measured {
+				if _, wanted := c.measured[m.Name]; wanted {
+					got[m.Name] = m.Value
+				}
+			}
+			if diff := cmp.Diff(c.measured, got); len(c.measured) > 0 && diff != "" {
+				t.Errorf("measured (-want +got):\n%s", diff)
+			}
+			if again := a.Judge(h); cmp.Diff(findings, again) != "" {
+				t.Errorf("judging again says something else: %s", cmp.Diff(findings, again))
+			}
+		})
+	}
+}
+
+var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|streams|elections|Raft groups|spells|closes|route connections|advisories)\b`)
+
+// units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
+var units = map[string]string{
+	"mesh_full_after": "s", "incomplete_pairs": "pairs",
+	"closes": "closes", "watched": "s", "closes_per_minute": "1/min",
+	"silent_ends": "routes", "noticed_after": "s", "messages_lost": "messages", "messages_sent": "messages", "longest_gap": "s", "slowest_delivery": "s",
+	"acked": "messages", "acked_lost": "messages", "streams_unreadable": "streams", "streams_disagreeing": "streams",
+	"longest_ack_gap": "s", "elections": "terms", "longest_without_leader": "s", "quorum_lost_advisories": "advisories",
+	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
+}
+
+// wellSaid checks what holds for every finding.
+func wellSaid(t *testing.T, f Finding) {
+	t.Helper()
+	if f.Got == "" || wrongPlural.MatchString(f.Got) || strings.Contains(f.Got, "%!") {
+		t.Errorf("no sentence for an operator: %q", f.Got)
+	}
+	for _, m := range f.Measured {
+		if want, known := units[m.Name]; !known || m.Unit != want {
+			t.Errorf("measured %s in %q, want %q", m.Name, m.Unit, want)
+		}
+		if math.IsNaN(m.Value) || math.IsInf(m.Value, 0) || m.Value < 0 {
+			t.Errorf("measured %s is %v", m.Name, m.Value)
+		}
+	}
+	for _, e := range f.Evidence {
+		if e.Kind == "" {
+			t.Errorf("evidence that never happened: %+v", f.Evidence)
+		}
+	}
+}
+
+// The shortest timelines that are safe under each assertion: nothing can be left out at their ends.
+func safeTimelines() map[string]History {
+	quiet := idleFor(35, "fin")
+	return map[string]History{
+		"routes/full-mesh-forms":            {Terms: struckBy("stall", 1), Events: wholeAtBothEnds()},
+		"routes/stay-behind-lb":             {Terms: threeNodes(), Events: line(crossing(0.5), seenRoute(0.9, "n1", "n2", "10.0.0.2:6222"), wholeAtBothEnds())},
+		"routes/stay-up-when-quiet":         {Terms: quiet, Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},
+		"routes/notice-silence":             {Terms: quiet, Events: line(spells(5))},
+		"core/no-loss-when-quiet-then-busy": {Terms: quiet, Events: line(spells(5))},
+		"core/delivery-between-all-nodes":   {Terms: struckBy("stall", 1), Events: line(on(1, Server, "mesh-full"), strike(5, 6), talked(5.5, 600, 0.1), on(10, Client, "healed"))},
+		"jetstream/quorum-holds":            {Terms: struckBy("stall", 1), Events: quorum(5, 6)},
+		"jetstream/no-acked-loss":           {Terms: struckBy("stall", 1), Events: line(acks("S1", 1, 20, 0.5), readBackOf("S1", 20), replicasOf("S1", 20, 20, 20))},
+	}
+}
+
+// A safe that was not earned is the worst mistake there is: whatever is missing, it must not make a run safe.
+func TestNothingThatIsMissingMakesAnythingSafe(t *testing.T) {
+	timelines := safeTimelines()
+	for _, a := range All() {
+		h, ok := timelines[a.Name]
+		if !ok {
+			t.Errorf("%s has no safe timeline", a.Name)
+			continue
+		}
+		verdict := func(events []Event, control *History) Verdict {
+			findings := a.Judge(History{Terms: h.Terms, Events: events, Control: control})
+			for _, f := range findings {
+				wellSaid(t, f)
+			}
+			return Worst(findings)
+		}
+		control := &History{Terms: h.Terms, Events: h.Events}
+		for _, c := range []*History{nil, control} {
+			if v := verdict(h.Events, c); v != Safe {
+				t.Errorf("%s: its safe timeline is %s: %v", a.Name, v, a.Judge(h)[0].Got)
+			}
+			if v := verdict(nil, c); v == Safe {
+				t.Errorf("%s: safe although nothing happened", a.Name)
+			}
+			for n := range h.Events {
+				if v := verdict(h.Events[:n], c); v == Safe {
+					t.Errorf("%s: safe although cut short after %d of %d events", a.Name, n, len(h.Events))
+				}
+			}
+			// What only times or explains something: without it a judge is stricter, or has less to say.
+			harmless := []string{"serving", "strike-begin", "strike-over", "pool", "quiet-begin"}
+			if a.Name == "jetstream/quorum-holds" {
+				harmless = []string{"mesh-full", "strike-over"}
+			}
+			if strings.HasPrefix(a.Name, "core/") {
+				harmless = append(harmless, "mesh-full")
+			}
+			if a.Name == "routes/notice-silence" {
+				harmless = append(harmless, "said", "heard") // messages only tell what a silence costs
+			}
+			for kind := range kindsOf(h.Events) {
+				if v := verdict(without(h.Events, kind), c); v == Safe && !slices.Contains(harmless, kind) {
+					t.Errorf("%s: safe without a single %s", a.Name, kind)
+				}
+			}
+		}
+	}
+}
+
+func kindsOf(events []Event) map[string]bool {
+	kinds := map[string]bool{}
+	for _, e := range events {
+		kinds[e.Kind] = true
+	}
+	return kinds
+}
+
+func TestEveryAssertionPromisesInASentenceAndSpeaksOfItsHostileVariant(t *testing.T) {
+	for _, a := range All() {
+		if !strings.HasSuffix(a.Promise, ".") || strings.ContainsAny(a.Promise, "\n\t") {
+			t.Errorf("%s promises in no sentence: %q", a.Name, a.Promise)
+		}
+		for _, setting := range a.Hostile {
+			name, _, _ := strings.Cut(setting, "=")
+			if !strings.Contains(setting, "=") || !strings.HasPrefix(setting, "nats:") && !a.SpeaksOf(name) {
+				t.Errorf("%s does not speak of its own hostile variant %s", a.Name, setting)
+			}
+		}
+	}
+}
+
+func wholeAtBothEnds() []Event {
+	return line(on(0.1, Lab, "serving"), on(1, Server, "mesh-full"), strike(5, 6), on(40, Server, "mesh-full"))
+}
+
+func strike(begin, over float64) []Event {
+	return line(on(begin, Lab, "strike-begin"), on(over, Lab, "strike-over"))
+}
+
+func watching(begin, end float64) []Event {
+	return line(on(begin, Lab, "watch-begin"), on(end, Lab, "watch-end"))
+}
+
+// talked is one round through an event that everybody heard.
+func talked(at float64, messages int, slowest float64) []Event {
+	return line(on(at, Client, "said", many(messages), why("event")), on(at+slowest, Client, "heard", many(messages), took(slowest), why("event")))
+}
+
+// spell is quiet spell n, a hundred seconds each, and the round of 18 messages after it.
+func spell(n int, slowest float64) []Event {
+	at := float64(n) * 100
+	return line(on(at, Lab, "quiet-begin", seq(n)), on(at+70, Lab, "quiet-end", seq(n)),
+		on(at+70, Client, "said", many(18), seq(n), why("spell")), on(at+70+slowest, Client, "heard", many(18), seq(n), took(slowest), why("spell")),
+		on(at+90, Client, "healed", seq(n)))
+}
+
+func spells(n int) []Event {
+	var all []Event
+	for i := range n {
+		all = append(all, spell(i+1, 0.002)...)
+	}
+	return all
+}
+
+// crossing is a connection that the balancer forwards to n2.
+func crossing(at float64) Event {
+	return on(at, Balancer, "begin", conn("c1"), front("n2"), backend("n2"), addr("10.0.0.9:40000"), dial("10.0.0.2:6222"))
+}
+
+func seenRoute(at float64, from, to, a string) Event {
+	return on(at, Server, "route", node(from), peer(to), addr(a))
+}
+
+// acks acknowledges n messages of a stream, apart seconds from each other.
+func acks(name string, at float64, n int, apart float64) []Event {
+	var all []Event
+	for i := range n {
+		all = append(all, on(at+float64(i)*apart, Client, "acked", stream(name), seq(i+1)))
+	}
+	return all
+}
+
+func readBackOf(name string, n int) []Event {
+	var all []Event
+	for i := range n {
+		all = append(all, on(50, Client, "read", stream(name), seq(i+1)))
+	}
+	return all
+}
+
+// replicasOf says how many messages the copies on n1, n2 and n3 hold.
+func replicasOf(name string, messages ...int) []Event {
+	var all []Event
+	for i, n := range messages {
+		all = append(all, on(60, Server, "replica", stream(name), node(fmt.Sprintf("n%d", i+1)), many(n), seq(n)))
+	}
+	return all
+}
+
+// follows is one node's view of a Raft group.
+func follows(at float64, group, who, state, leader string, t uint64) Event {
+	return on(at, Server, "raft", stream(group), node(who), how(state), peer(leader), term(t), many(2))
+}
+
+// led is a group whose three members agree that n1 leads it.
+func led(at float64, group string, t uint64) []Event {
+	return line(follows(at, group, "n1", "LEADER", "n1", t), follows(at, group, "n2", "FOLLOWER", "n1", t), follows(at, group, "n3", "FOLLOWER", "n1", t))
+}
+
+// quorum is a run in which nothing happens to JetStream.
+func quorum(begin, over float64) []Event {
+	return line(on(0.5, Server, "mesh-full"), led(1, "_meta_", 1), led(1, "S-R3F-a", 1), acks("S1", 1, 20, 0.5), strike(begin, over),
+		on(12, Client, "flowing"), on(13, Client, "published", stream("S1"), many(20)))
+}
