@@ -47,4 +47,6 @@ var plain = sync.OnceValues(func() (string, error) {
 })
 
 // plainCleaner is kept because its pipe would end with it.
+//
+//lint:ignore U1000 nobody needs to read it
 var plainCleaner *cleaner

@@ -1,0 +1,73 @@
+# What a developer of lbtest types. `make help` lists it; CI calls the same targets.
+#
+# Nothing has to be installed but Go, make and a POSIX shell: tools are modules of a pinned version, fetched and run
+# in place. The race detector needs a C compiler as well; without one the tests run without it, unless
+# LBTEST_REQUIRE_RACE=1 makes that a failure.
+
+GO          ?= go
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What goes to every `go test` besides, such as TESTFLAGS=-v or TESTFLAGS='-run Stall'.
+TESTFLAGS ?=
+
+# Go stamps a version from the repository, which fails where git refuses to answer (no git, no repository, or one that
+# belongs to somebody else).
+VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo true || echo false)
+ifeq ($(VCS),false)
+export GOFLAGS := $(GOFLAGS) -buildvcs=false
+endif
+
+RACE := $(shell test "$$($(GO) env CGO_ENABLED)" = 1 && echo -race)
+
+# The packages whose tests have more to do where LBTEST_LONG is set.
+LONG ?= $(shell grep -rl --include='*_test.go' LBTEST_LONG . | xargs -n1 dirname | sort -u)
+
+FUZZTIME ?= 10s
+ROUNDS   ?= 5
+
+.NOTPARALLEL: # tests and benchmarks measure time
+.PHONY: all build test integration lint fmt fuzz bench clean help
+
+all: build lint test ## build, lint and test (what `make` alone does)
+
+build: ## the program, ./lbtest, static and with its version in it
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o lbtest ./cmd/lbtest
+
+test: ## all tests, with real nats-servers and the race detector; under three minutes on two cores
+ifeq ($(RACE),)
+	@test -z "$(LBTEST_REQUIRE_RACE)" || { echo "the race detector is asked for and needs a C compiler" >&2; exit 1; }
+	@echo "no C compiler: testing without the race detector" >&2
+endif
+	$(GO) test $(RACE) -count=1 -timeout 10m $(TESTFLAGS) ./...
+
+# Without the race detector: what is judged here is the program as it is used.
+integration: ## the long suites: every calibration point on real NATS, nothing left out
+	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
+
+lint: ## gofmt, go vet and staticcheck, for Linux and for macOS, and go.mod
+	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	CGO_ENABLED=0 GOOS=darwin $(GO) vet ./...
+	$(GO) run $(STATICCHECK) -checks all ./...
+	$(GO) run -exec 'env CGO_ENABLED=0 GOOS=darwin' $(STATICCHECK) -checks all ./...
+	$(GO) mod tidy -diff
+
+fmt: ## format all Go files
+	gofmt -w .
+
+fuzz: ## each fuzz test for FUZZTIME (10s)
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r file; do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do \
+			echo "$$name $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" || exit 1; \
+		done; \
+	done
+
+bench: ## the benchmarks, ROUNDS (5) times in turn, as medians and ratios to the peer of the same round
+	@GO='$(GO)' .ci/bench $(ROUNDS)
+
+clean: ## remove what was built
+	rm -f lbtest
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
