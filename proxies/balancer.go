@@ -41,6 +41,7 @@ type Balancer struct {
 	live      *instance   // takes new connections; nil while there is none
 	instances []*instance // live and those that a reload left with their connections
 	born      uint64      // instances so far
+	lack      error       // the first that this process ran out of something
 }
 
 // Listen opens a balancer's frontends: their addresses are known and connections wait in the backlog,
@@ -153,8 +154,9 @@ func (b *Balancer) Cut(conn string) bool {
 	return false
 }
 
-// Close ends everything and waits for it: no connection, port or goroutine is left. Closing again
-// does nothing.
+// Close ends everything and waits for it: no connection, port or goroutine is left. Its error also says
+// if this process ran out of descriptors or ports meanwhile: what happened then was no balancer's doing.
+// Closing again does nothing.
 func (b *Balancer) Close() error {
 	b.stop(errors.New("close")) // an event under way ends early
 	b.event.Lock()
@@ -167,10 +169,22 @@ func (b *Balancer) Close() error {
 		return nil
 	}
 	errs := []error{b.fall("close")}
+	b.mu.Lock()
+	errs = append(errs, b.lack)
+	b.mu.Unlock()
 	for _, d := range b.doors {
 		errs = append(errs, d.hold.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// lacks remembers that this process could not do what the balancer would have done.
+func (b *Balancer) lacks(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.lack == nil {
+		b.lack = err
+	}
 }
 
 // receive carries one accepted connection, from the goroutine that is its own.

@@ -3,6 +3,7 @@ package proxies
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -64,6 +65,7 @@ func (d *door) admit(b *Balancer) {
 				return
 			default:
 				// Out of file descriptors, most likely: connections wait in the backlog meanwhile.
+				b.lacks(fmt.Errorf("accepting at frontend %s: %w", d.Name, err))
 				time.Sleep(acceptAgain)
 			}
 		}

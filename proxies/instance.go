@@ -106,6 +106,9 @@ func (i *instance) connect(d *door, client *net.TCPConn, backend Backend, id str
 	dialer := net.Dialer{Timeout: dialFor, KeepAlive: -1}
 	conn, err := dialer.DialContext(i.ctx, "tcp", backend.Addr)
 	if err != nil {
+		if ranOut(err) {
+			b.lacks(fmt.Errorf("dialling backend %s: %w", backend.Name, err))
+		}
 		return nil, err
 	}
 	far, err := newLeg(serverSide, conn.(*net.TCPConn))
@@ -132,6 +135,13 @@ func (i *instance) connect(d *door, client *net.TCPConn, backend Backend, id str
 	i.came++
 	i.flows[flow] = i.came
 	return flow, nil
+}
+
+// ranOut says whether an error is this process's or this machine's want of something: descriptors, memory,
+// ports to dial from.
+func ranOut(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL},
+		func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 // reason puts an error of connecting into an event's words.
