@@ -36,7 +36,11 @@ type deployment struct {
 
 // newDir makes a directory that the cleaner knows of before it exists.
 func newDir(c *cleaner) (string, error) {
-	dir := filepath.Join(os.TempDir(), prefix+strings.ToLower(rand.Text()[:12])) // 60 random bits: nobody else's
+	// Absolute, since nodes and the cleaner have working directories of their own.
+	dir, err := filepath.Abs(filepath.Join(os.TempDir(), prefix+strings.ToLower(rand.Text()[:12]))) // 60 random bits: nobody else's
+	if err != nil {
+		return "", fmt.Errorf("finding the directory for temporary files: %w", err)
+	}
 	if err := c.dir(dir); err != nil {
 		return "", err
 	}
@@ -115,6 +119,9 @@ func (d *deployment) newDir() (string, error) {
 	dir, err := os.MkdirTemp("", prefix)
 	if err != nil {
 		return "", fmt.Errorf("making a directory for nodes: %w", err)
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", fmt.Errorf("finding the directory for nodes: %w", err)
 	}
 	d.log.Info("directory is kept", "directory", dir)
 	return dir, nil

@@ -149,3 +149,15 @@ func mesh(nodes []topologies.Node) error {
 	}
 	return nil
 }
+
+func TestARelativeTemporaryDirectoryWillDo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts real servers")
+	}
+	for _, keep := range []bool{false, true} {
+		r := newRuntime(t, Options{Keep: keep})
+		t.Chdir(os.Getenv("TMPDIR"))
+		t.Setenv("TMPDIR", ".")
+		start(t, r, topologies.Build{Topology: behind(t)})
+	}
+}
