@@ -122,6 +122,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		if shorts := absent.GetSpecifiedShortnames(); shorts != "" {
 			given = "-" + shorts
 		}
+		for _, c := range cmd.Root().Commands() {
+			if c.IsAvailableCommand() && c.Name() == absent.GetSpecifiedName() {
+				return fmt.Errorf("unknown flag %q, did you mean the command %s? (%s)", given, c.CommandPath(), strings.Join(names, ", "))
+			}
+		}
 		return unknown("flag", given, names)
 	case errors.As(err, &without):
 		value, usage := pflag.UnquoteUsage(without.GetFlag())

@@ -115,6 +115,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
 		{"--topology routes-behind-lb --profile aws-nlb", []string{`unknown flag "--profile"`}},
 		{"--topology routes-behind-lb --runtime docker", []string{`unknown flag "--runtime"`, "--run-timeout"}},
+		{"--version", []string{`unknown flag "--version", did you mean the command lbtest version?`}},
 		{"--topology routes-behind-lb -v", []string{`unknown flag "-v"`}},
 		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb?`}},
 		{"--topology", []string{"--topology needs a value, --topology NAME"}},
