@@ -10,8 +10,8 @@ func init() {
 		Name:    "jetstream/quorum-holds",
 		Promise: "No Raft group loses its leader or its quorum while every node lives, and publishing goes on.",
 		Explain: "JetStream's Raft groups talk over the system route of each pair. A leader says something every second; a follower that hears " +
-			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Five R3 " +
-			"streams with spread leaders are published to 20 times a second each; their groups' terms and leaders are read from /raftz " +
+			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Twelve R3 " +
+			"streams with spread leaders are published to 10 times a second each; their groups' terms and leaders are read from /raftz " +
 			"four times a second. Quorum is lost while no majority of a group's members agrees on its leader.",
 		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart"},

@@ -347,22 +347,11 @@ func (v verdict) worst() assertions.Verdict {
 	return worst
 }
 
-// length estimates how long a scenario takes, to begin with the longest.
+// length is how long a scenario takes at the least, to begin with the longest.
 func (s scenario) length() time.Duration {
 	var longest time.Duration
 	for _, l := range s.labs {
-		t := l.terms()
-		d := t.Event
-		if l.quiet() {
-			d += time.Duration(assertions.Spells) * t.Quiet()
-			if t.Expiry == "silent" && t.Idle < t.RoutePing {
-				d += t.Notice()
-			}
-		}
-		if l.fronts == "shared" {
-			d += time.Minute // it never forms, and NATS has 30 s for that, twice
-		}
-		longest = max(longest, d)
+		longest = max(longest, l.length())
 	}
 	return longest
 }

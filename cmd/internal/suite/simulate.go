@@ -81,6 +81,24 @@ func (l lab) weight() int64 {
 	return 1
 }
 
+// length estimates how long a lab takes.
+func (l lab) length() time.Duration {
+	t := l.terms()
+	d := t.Event
+	if l.quiet() {
+		d += t.Watch() + assertions.Spells*t.Lull()
+		if t.Expiry == "silent" && t.Idle < t.RoutePing {
+			d += 2 * t.Notice() // two spells that cost messages say enough
+		}
+	} else {
+		d += 3 * t.Lifetime
+	}
+	if l.fronts == "shared" {
+		d += 45 * time.Second // it never forms, and NATS has 30 s for that
+	}
+	return d
+}
+
 // control is the same lab behind a balancer that does nothing. Where the lab waits, the control need
 // not: without a balancer's timers there is nothing to keep apart.
 func (l lab) control() lab {
@@ -162,6 +180,10 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	if err := starts.begin(ctx); err != nil {
 		return h, err
 	}
+	// Every wait in a lab has its own limit; this one only catches what should not happen, well beyond
+	// all of them together.
+	ctx, cancel := context.WithTimeoutCause(ctx, 2*l.length()+5*time.Minute, errors.New("the lab did not end in time"))
+	defer cancel()
 	started := sync.OnceFunc(starts.done)
 	defer started()
 	rec := assertions.NewRecorder()
