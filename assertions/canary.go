@@ -100,9 +100,11 @@ func keepSilent(ctx context.Context, terms Terms, rec *Recorder, name string, ne
 	ends := make([]string, 2)
 	for i, c := range []net.Conn{near, far} {
 		wg.Go(func() {
+			// In this order: the other way round an interruption in between is forgotten.
+			_ = c.SetReadDeadline(deadline)
 			stop := context.AfterFunc(ctx, func() { _ = c.SetReadDeadline(time.Now()) })
 			defer stop()
-			ends[i] = manner(c, deadline)
+			ends[i] = manner(c)
 			if ends[i] != "" {
 				rec.Add(Event{From: Probe, Kind: "ended", Conn: name, Node: []string{"near", "far"}[i], How: ends[i], Took: time.Since(began)})
 			}
@@ -119,8 +121,10 @@ func keepSilent(ctx context.Context, terms Terms, rec *Recorder, name string, ne
 		return
 	}
 	soon := time.Now().Add(late)
-	wg.Go(func() { ends[0] = manner(near, soon) })
-	wg.Go(func() { ends[1] = manner(far, soon) })
+	for i, c := range []net.Conn{near, far} {
+		_ = c.SetReadDeadline(soon)
+		wg.Go(func() { ends[i] = manner(c) })
+	}
 	wg.Wait()
 	how := "silent"
 	switch {
@@ -137,9 +141,8 @@ func keepSilent(ctx context.Context, terms Terms, rec *Recorder, name string, ne
 // late is how much later than set a busy machine may see a timer or a byte.
 const late = 500 * time.Millisecond
 
-// manner reads until something happens: byte, fin, rst, or "" for nothing by the deadline.
-func manner(c net.Conn, deadline time.Time) string {
-	_ = c.SetReadDeadline(deadline)
+// manner reads until something happens: byte, fin, rst, or "" for nothing by the connection's deadline.
+func manner(c net.Conn) string {
 	if _, err := c.Read(make([]byte, 1)); err != nil {
 		return mannerOf(err)
 	}
