@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -82,10 +83,10 @@ func TestQuorumHolds(t *testing.T) {
 			want:   Unsafe, got: "2 elections called in 1 Raft group though no node failed; longest wait for an ack 100ms (stream S1; control 100ms)"},
 		{name: "streams that could not be made are unsafe", terms: stall, control: control,
 			events: line(on(1, Server, "mesh-full"), on(31, Client, "no-stream", stream("S1"), why("no leader"))),
-			want:   Unsafe, got: "1 of 5 R3 streams could not be used within 30 s: no leader", measured: map[string]float64{"streams_unusable": 1}},
+			want:   Unsafe, got: fmt.Sprintf("1 of %d R3 streams could not be used within 30 s: no leader", streamCount), measured: map[string]float64{"streams_unusable": 1}},
 		{name: "where the mesh never formed that is the reason", terms: standing, control: control,
 			events: line(on(30, Server, "mesh-partial"), on(41, Client, "no-stream", stream("S1"), why("no leader")), on(41, Client, "no-stream", stream("S2"), why("no leader"))),
-			want:   Unsafe, got: "2 of 5 R3 streams could not be used as the full mesh never formed: no leader"},
+			want:   Unsafe, got: fmt.Sprintf("2 of %d R3 streams could not be used as the full mesh never formed: no leader", streamCount)},
 		{name: "no ack at all is unsafe", terms: stall, control: control,
 			events: line(led(1, "_meta_", 1), strike(5, 6), on(36, Client, "not-flowing"), on(37, Client, "published", stream("S1"), many(700))),
 			want:   Unsafe, got: "none of 700 publishes was acknowledged", measured: map[string]float64{"publishes_unacknowledged": 700}},
