@@ -35,6 +35,9 @@ type Assertion struct {
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
 	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", KEY=VALUE.
 	Hostile []string
+	// Unbroken says why no balancer is known that breaks the promise, in the place of Hostile. A test then
+	// breaks it by hand on real servers: a judge that has never said no is not trusted.
+	Unbroken string
 }
 
 var registry = map[string]Assertion{}
@@ -43,7 +46,7 @@ func register(a Assertion) {
 	switch {
 	case a.Name == "" || a.Promise == "" || a.Explain == "":
 		panic(fmt.Sprintf("assertion %q lacks its name, promise or explanation", a.Name))
-	case len(a.Speaks) == 0 || a.Observe == nil || a.Judge == nil || len(a.Hostile) == 0:
+	case len(a.Speaks) == 0 || a.Observe == nil || a.Judge == nil || (len(a.Hostile) == 0) == (a.Unbroken == ""):
 		panic(fmt.Sprintf("assertion %q lacks what it speaks of, its observation, its judge or its hostile variant", a.Name))
 	}
 	if _, ok := registry[a.Name]; ok {

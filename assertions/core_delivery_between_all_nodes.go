@@ -45,7 +45,10 @@ func judgeDelivery(h History) []Finding {
 	if h.Terms.Struck("outage", "restart=crash", "cut") {
 		// Until the routes can be back, nothing can be delivered: the servers' own retry, and what it cost in
 		// the control.
-		possible := over + max(routeRetry, reconnected(h.control())) + time.Second
+		possible := over + routeRetry + time.Second
+		if h.Control != nil {
+			possible = max(possible, over+reconnected(*h.Control)+time.Second)
+		}
 		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && e.At <= possible })
 	}
 	slowest := slowestDelivery(h, "event")

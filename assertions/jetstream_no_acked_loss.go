@@ -11,11 +11,10 @@ func init() {
 			"was not acknowledged may or may not be there.",
 		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart"},
-		Links:   []string{"routes"},
-		Observe: streaming,
-		Judge:   judgeAckedLoss,
-		// Routes that are silently dead for minutes: what was acknowledged before is out of reach.
-		Hostile: []string{"idle-timeout=1500ms", "idle-expiry=silent", "nats:cluster.ping_max=10"},
+		Links:    []string{"routes"},
+		Observe:  streaming,
+		Judge:    judgeAckedLoss,
+		Unbroken: "a majority of the nodes has what was acknowledged, and a balancer cannot reach it there",
 	})
 }
 

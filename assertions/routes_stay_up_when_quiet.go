@@ -25,11 +25,12 @@ func judgeStayUp(h History) []Finding {
 	if !ok || watched <= 0 {
 		return skip("the quiet routes were not watched to the end")
 	}
-	usual, usualWatched, _ := closesWhileWatching(h.control())
-	// The control's closes, for as long as we watched here.
+	// The control's closes, for as long as we watched here. The control itself must have none.
 	expected := 0
-	if usualWatched > 0 {
-		expected = int(float64(len(usual)) * watched.Seconds() / usualWatched.Seconds())
+	if h.Control != nil {
+		if usual, usualWatched, _ := closesWhileWatching(*h.Control); usualWatched > 0 {
+			expected = int(float64(len(usual)) * watched.Seconds() / usualWatched.Seconds())
+		}
 	}
 	beyond := max(0, len(closed)-expected)
 	measured := []Measure{count("closes", beyond, "closes"), seconds("watched", h.Terms.Real(watched))}

@@ -138,7 +138,11 @@ func explainAssertion(w io.Writer, a assertions.Assertion) {
 	field(w, "promise", a.Promise)
 	field(w, "means", a.Explain)
 	field(w, "speaks of", strings.Join(a.Speaks, ", "))
-	field(w, "hostile", strings.Join(a.Hostile, ", ")+" breaks it")
+	if a.Unbroken != "" {
+		field(w, "hostile", "none is known: "+a.Unbroken)
+	} else {
+		field(w, "hostile", strings.Join(a.Hostile, ", ")+" breaks it")
+	}
 	field(w, "try", fmt.Sprintf("lbtest --topology NAME --assert %s", a.Name))
 }
 

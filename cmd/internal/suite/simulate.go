@@ -28,6 +28,8 @@ type lab struct {
 	proves   map[string]string // the settings whose faults this lab proves
 	cut      bool              // one connection is cut in the middle: the reference of an event's control
 	starts   int
+	// beside is watched as well; tests put their saboteurs there.
+	beside []*assertions.Observation
 }
 
 // String names a lab in notes.
@@ -62,7 +64,7 @@ func (l lab) observations() []*assertions.Observation {
 			found = append(found, a.Observe)
 		}
 	}
-	return append(found, assertions.Canaries, assertions.Pulse)
+	return append(append(found, assertions.Canaries, assertions.Pulse), l.beside...)
 }
 
 func (l lab) jetStream() bool {
