@@ -199,7 +199,7 @@ func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
 			rec.Add(Event{From: Probe, Kind: "ended", Conn: "chatting", How: mannerOf(err), Took: time.Since(began)})
 			break
 		}
-		if took := time.Since(sent); took > echoes {
+		if took := time.Since(sent); took > min(echoes, t.Terms.duration("stall")/2) && t.Terms.Struck("stall") {
 			rec.Add(Event{From: Probe, Kind: "held", Conn: "chatting", Took: took})
 		}
 		select {
@@ -272,13 +272,14 @@ var proofs = map[string]func(h History, value string) string{
 		return timely(e, ok, h.Terms.Lifetime, "fin")
 	},
 	"stall": func(h History, _ string) string {
+		stalled := h.Terms.duration("stall")
 		for _, e := range h.Kind(Probe, "held") {
 			// The echo under way when the stall began was held for all of it, less the pace of the chat.
-			if e.Took >= h.Terms.Event-echoes {
+			if e.Took >= stalled-min(echoes, stalled/2) {
 				return ""
 			}
 		}
-		return "no byte of the canary was held for " + spoken(h.Terms.Event)
+		return "no byte of the canary was held for " + spoken(stalled)
 	},
 	"outage": func(h History, _ string) string {
 		if _, ok := ended(h, "chatting", ""); !ok {

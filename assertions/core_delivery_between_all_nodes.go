@@ -41,6 +41,9 @@ func judgeDelivery(h History) []Finding {
 		return skip("nothing was published")
 	}
 	begin, over := struck(h)
+	if over-begin > tolerance && len(h.Filter(func(e Event) bool { return e.Kind == "said" && e.At >= begin && e.At <= over })) == 0 {
+		return []Finding{{Verdict: Errored, Got: "nobody published during the event"}}
+	}
 	counted := lost
 	if h.Terms.Struck("outage", "restart=crash", "cut") {
 		// Until the routes can be back, nothing can be delivered: the servers' own retry, and what it cost in
@@ -66,7 +69,7 @@ func judgeDelivery(h History) []Finding {
 		switch {
 		case len(lost) > 0:
 			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost, %s: %s", len(lost), said, why, deafPairs(lost)),
-				Measured: measured, Advice: eventAdvice(h.Terms), Evidence: append(sample(lost), unhealed)}}
+				Measured: measured, Advice: eventAdvice(h.Terms), Evidence: append(sample(lost), unhealed), Firm: true}}
 		case len(h.Terms.Strikes) > 0 && formed(h, unhealed.At):
 			return []Finding{{Verdict: Unsafe, Got: "no message lost, but " + why,
 				Measured: measured, Advice: eventAdvice(h.Terms), Evidence: []Event{unhealed}}}

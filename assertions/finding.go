@@ -15,6 +15,8 @@ type Finding struct {
 	Measured []Measure
 	Advice   []Advice
 	Evidence []Event
+	// Firm marks a verdict that no shortage of CPU explains: what did not come in 30 s was not late.
+	Firm bool
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
 	Marginal bool
 }

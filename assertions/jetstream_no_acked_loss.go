@@ -44,10 +44,10 @@ func judgeAckedLoss(h History) []Finding {
 	switch {
 	case len(unreadable) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s could not be read back within 30 s, %s not found: %s",
-			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable)}}
+			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable), Firm: true}}
 	case len(lost) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d acknowledged messages could not be read back", len(lost), len(acked)),
-			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
+			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost), Firm: true}}
 	case len(differ) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the replicas of %s do not agree 10 s after the end", plural(len(differ), "stream")),
 			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(differ)}}

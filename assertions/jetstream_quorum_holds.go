@@ -29,7 +29,7 @@ func judgeQuorum(h History) []Finding {
 			when = "as the full mesh never formed"
 		}
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), streamCount, when, missing[0].Why),
-			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing)}}
+			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing), Firm: true}}
 	}
 	begin, _ := struck(h)
 	if e, ok := h.First(Lab, "pause-begin"); ok {

@@ -46,6 +46,7 @@ func judgeFullMesh(h History) []Finding {
 			Got:      fmt.Sprintf("no full mesh %s: %s", whenPartial(h, i, look), missing),
 			Measured: []Measure{count("incomplete_pairs", len(gaps), "pairs")},
 			Advice:   meshAdvice(h.Terms),
+			Firm:     true,
 			Evidence: evidence,
 		}}
 	}

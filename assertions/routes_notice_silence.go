@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,9 @@ func init() {
 }
 
 func judgeNoticeSilence(h History) []Finding {
+	if t := h.Terms; t.Idle > 0 && (t.Expiry == "fin" || t.Expiry == "rst") {
+		return skip("this balancer says by " + strings.ToUpper(t.Expiry) + " that it ends a connection")
+	}
 	ends := talks(h)
 	if len(ends) == 0 {
 		return skip("no quiet spell was watched to its end")

@@ -45,7 +45,7 @@ func judgeStayUp(h History) []Finding {
 		if formed(h, begin.At) {
 			never = fmt.Sprintf("; the routes were not all up again within %s of a quiet spell, though every node lived", healingTime(h, e))
 		}
-		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e)}}
+		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e), Firm: true}}
 	}
 	if beyond > 0 {
 		return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),

@@ -85,6 +85,15 @@ func (t Terms) Real(lab time.Duration) time.Duration {
 // Setting returns the value given for an LB setting, or "".
 func (t Terms) Setting(name string) string { return t.Settings[name] }
 
+// duration is the value of an LB setting that is a duration, 0 for any other. Events are not scaled.
+func (t Terms) duration(name string) time.Duration {
+	d, err := time.ParseDuration(t.Settings[name])
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
 // Struck reports whether that event was part of the run.
 func (t Terms) Struck(names ...string) bool {
 	for _, s := range t.Strikes {

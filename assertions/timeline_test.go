@@ -185,7 +185,7 @@ func safeTimelines() map[string]History {
 		"routes/full-mesh-forms":            {Terms: struckBy("stall", 1), Events: wholeAtBothEnds()},
 		"routes/stay-behind-lb":             {Terms: threeNodes(), Events: line(crossing(0.5), seenRoute(0.9, "n1", "n2", "10.0.0.2:6222"), wholeAtBothEnds())},
 		"routes/stay-up-when-quiet":         {Terms: quiet, Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},
-		"routes/notice-silence":             {Terms: quiet, Events: line(spells(5))},
+		"routes/notice-silence":             {Terms: idleFor(35, "silent"), Events: line(spells(5))},
 		"core/no-loss-when-quiet-then-busy": {Terms: quiet, Events: line(spells(5))},
 		"core/delivery-between-all-nodes":   {Terms: struckBy("stall", 1), Events: line(on(1, Server, "mesh-full"), strike(5, 6), talked(5.5, 600, 0.1), on(10, Client, "healed"))},
 		"jetstream/quorum-holds":            {Terms: struckBy("stall", 1), Events: quorum(5, 6)},

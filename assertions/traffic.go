@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// endless is longer than any lab: what ends such a wait is its context.
+const endless = 24 * time.Hour
+
 // talking keeps every account of every node talking through the event, so that each message that a
 // route does not carry is missed.
 var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
@@ -26,7 +29,8 @@ var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx conte
 		over()
 		struck <- err
 	}()
-	c.talk(during, back+t.Terms.Event, back+t.Terms.Event, nil)
+	// As long as it takes: others may not be ready for the event yet.
+	c.talk(during, endless, endless, nil)
 	if err := <-struck; err != nil {
 		return err
 	}

@@ -73,6 +73,8 @@ func (p *progress) say(e suite.Progress) {
 	}
 	p.now = e
 	switch {
+	case e.Kind == "plan":
+		p.lineLocked(e.At, e.Text)
 	case e.Kind == "finished" && p.over && e.Verdict == assertions.Errored:
 		// What an interruption left undone is named by the report, once.
 	case e.Kind == "finished":

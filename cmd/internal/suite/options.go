@@ -35,7 +35,7 @@ type Options struct {
 // Progress is one thing worth telling while a run goes on.
 type Progress struct {
 	At       time.Duration // since the run began
-	Kind     string        // started, finished, note
+	Kind     string        // plan, started, finished, note
 	Scenario string
 	Verdict  assertions.Verdict // of a finished scenario
 	Text     string

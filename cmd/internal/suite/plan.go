@@ -2,7 +2,6 @@ package suite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -81,7 +80,7 @@ func NewPlan(o Options) (Plan, error) {
 		for _, jetStream := range []bool{true, false} {
 			build := topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}
 			if err := o.Runtime.Check(build); err != nil {
-				return p, fmt.Errorf("--nats: %w", err)
+				return p, err
 			}
 		}
 		configurations := sweeps[t.Name]
@@ -182,7 +181,7 @@ func newScenario(t topologies.Topology, given []string, nats []topologies.KeyVal
 		}
 		var err error
 		if s.profile, err = s.profile.With(name, value); err != nil {
-			return s, fmt.Errorf("--set %s: %w", pair, err)
+			return s, fmt.Errorf("--set: %w", err)
 		}
 		s.settings[name] = value
 		s.order = append(s.order, name)
@@ -221,13 +220,10 @@ func (s *scenario) lay(chosen []assertions.Assertion, scale scaling) {
 	}
 	waits := s.timers()
 	factor := waits.factor(scale.wanted)
-	if !waits.waits() {
-		factor = 1
-	}
 	var quiet, busy, either []assertions.Assertion
 	for _, a := range judged {
 		switch {
-		case a.Observe.JetStream && factor > 1 && !s.profile.Strikes() && s.settings["frontends"] == "":
+		case a.Observe.JetStream && factor > 1 && waits.waits() && !s.profile.Strikes() && s.settings["frontends"] == "":
 			s.left = append(s.left, left{a, "JetStream is judged in real time only: add --time-scale 1"})
 		case a.Observe.Alone:
 			quiet = append(quiet, a)
@@ -246,7 +242,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, scale scaling) {
 		s.labs = append(s.labs, s.lab(quiet, factor))
 	}
 	if len(busy) > 0 {
-		if s.profile.Strikes() || slices.ContainsFunc(busy, func(a assertions.Assertion) bool { return a.Observe.JetStream }) {
+		if !waits.waits() || s.profile.Strikes() || slices.ContainsFunc(busy, func(a assertions.Assertion) bool { return a.Observe.JetStream }) {
 			factor = 1
 		}
 		s.labs = append(s.labs, s.lab(busy, factor))
@@ -356,7 +352,7 @@ func (p Plan) usable(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // a question, not a start
 	defer cancel()
 	if err := p.options.Runtime.Usable(limited); err != nil {
-		return errors.Join(fmt.Errorf("runtime %s cannot be used here", p.options.Runtime.Name()), err)
+		return fmt.Errorf("runtime %s cannot be used here: %w", p.options.Runtime.Name(), err)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type run struct {
 	controls map[string]*outcome
 
 	mu      sync.Mutex
-	running int
+	running map[string]bool // scenarios that have begun and are not told yet
 	done    int
 }
 
@@ -61,8 +61,8 @@ type result struct {
 }
 
 // side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
-// keep two cores less than half busy.
-func side() int64 { return int64(max(4, 8*runtime.NumCPU())) }
+// keep two cores less than half busy. Each takes up to fifty file descriptors here.
+func side() int64 { return int64(max(4, min(8*runtime.NumCPU(), descriptors()/100))) }
 
 // Run does what the plan says and reports what was measured, whatever happens. When the context ends,
 // what did not finish is errored with the reason.
@@ -70,7 +70,7 @@ func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
 	if say == nil {
 		say = func(Progress) {}
 	}
-	r := &run{plan: p, say: say, began: time.Now(), controls: map[string]*outcome{}, all: side()}
+	r := &run{plan: p, say: say, began: time.Now(), controls: map[string]*outcome{}, running: map[string]bool{}, all: side()}
 	if p.options.Parallel > 0 {
 		r.all = int64(p.options.Parallel)
 	}
@@ -96,6 +96,7 @@ func (r *run) verdicts(ctx context.Context) []verdict {
 		}
 		return verdicts
 	}
+	r.announce(scenarios)
 	r.side(ctx, scenarios, verdicts)
 	r.repeat(ctx, verdicts)
 	if r.plan.options.VerifyAdvice {
@@ -119,20 +120,28 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 	for _, i := range order {
 		r.begin(ctx, scenarios[i], &wg, func(v verdict) {
 			verdicts[i] = v
-			r.finished(v)
+			if !v.marginal() || ctx.Err() != nil {
+				r.finished(v)
+			}
 		})
 	}
 	wg.Wait()
 }
 
+// marginal reports whether the verdict is one to be repeated before it is told.
+func (v verdict) marginal() bool {
+	return slices.ContainsFunc(v.results, func(r result) bool { return r.marginal })
+}
+
 // begin starts a scenario's labs as soon as there is room for them, in the order of the calls, and judges
 // them in the background.
 func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done func(verdict)) {
+	started := sync.OnceFunc(func() { r.started(s) })
 	labs := make([]*outcome, len(s.labs))
 	controls := make([]*outcome, len(s.labs))
 	for i, l := range s.labs {
 		controls[i] = r.control(ctx, l, wg)
-		labs[i] = r.launch(ctx, l, wg, func() { r.started(s) })
+		labs[i] = r.launch(ctx, l, wg, started)
 	}
 	wg.Go(func() {
 		v := verdict{scenario: s}
@@ -172,7 +181,7 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			began := time.Now()
 			o.histories[i], errs[i] = l.run(ctx, r.plan.options.Runtime, r.plan.client, r.start)
 			took[i] = time.Since(began)
-			if late, _ := assertions.Starved(o.histories[i]); late > 0 {
+			if late, starved := assertions.Starved(o.histories[i]); starved {
 				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))
 			}
 			if errs[i] != nil && ctx.Err() != nil {
@@ -270,7 +279,7 @@ func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertion
 			return errored("the fault was not proved: %s", unproved[0]), false
 		}
 		for j, f := range a.Judge(h) {
-			if late, starved := assertions.Starved(h); starved && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
+			if late, starved := assertions.Starved(h); starved && !f.Firm && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
 				f = errored("this machine was too busy to tell: a healthy node answered up to %s late (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			if (i == 0 && j == 0) || f.Verdict.Worse(worst.Verdict) {
@@ -289,18 +298,22 @@ func errored(format string, args ...any) assertions.Finding {
 // changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
 func (r *run) repeat(ctx context.Context, verdicts []verdict) {
 	for i, v := range verdicts {
-		if ctx.Err() != nil || !slices.ContainsFunc(v.results, func(r result) bool { return r.marginal }) {
+		if !v.marginal() {
 			continue
 		}
-		r.note("%s is repeated alone", v.scenario.name)
+		if ctx.Err() != nil {
+			r.finished(v)
+			continue
+		}
+		r.note("%s is repeated alone: %s", v.scenario.name, v.because()[:min(1, len(v.because()))])
 		var wg sync.WaitGroup
 		var second verdict
 		r.begin(ctx, v.scenario, &wg, func(v verdict) { second = v })
 		wg.Wait()
-		if ctx.Err() != nil {
-			return
+		if ctx.Err() == nil {
+			verdicts[i] = merge(v, second)
 		}
-		verdicts[i] = merge(v, second)
+		r.finished(verdicts[i])
 	}
 }
 
@@ -356,19 +369,41 @@ func (s scenario) length() time.Duration {
 	return longest
 }
 
+// announce says before anything starts how long it will take.
+func (r *run) announce(scenarios []scenario) {
+	// What a lab takes beside its waiting: starting, forming, settling, reading back.
+	const besides = 15 * time.Second
+	var longest, together time.Duration
+	for _, s := range scenarios {
+		longest = max(longest, s.length()+besides)
+		for _, l := range s.labs {
+			together += time.Duration(int64(l.length()+besides) * l.weight() * int64(l.starts) / r.all)
+		}
+	}
+	r.mu.Lock()
+	p := r.progress("plan", "")
+	r.mu.Unlock()
+	p.Text = fmt.Sprintf("%d scenarios, about %s", len(scenarios), max(longest, together).Round(10*time.Second))
+	if len(scenarios) == 1 {
+		p.Text = "1 scenario, about " + longest.Round(10*time.Second).String()
+	}
+	r.say(p)
+}
+
 func (r *run) started(s scenario) {
 	r.mu.Lock()
-	r.running++
+	again := r.running[s.name]
+	r.running[s.name] = true
 	p := r.progress("started", s.name)
 	r.mu.Unlock()
-	r.say(p)
+	if !again {
+		r.say(p)
+	}
 }
 
 func (r *run) finished(v verdict) {
 	r.mu.Lock()
-	if len(v.scenario.labs) > 0 && r.running > 0 {
-		r.running--
-	}
+	delete(r.running, v.scenario.name)
 	r.done++
 	p := r.progress("finished", v.scenario.name)
 	r.mu.Unlock()
@@ -388,7 +423,7 @@ func (r *run) note(format string, args ...any) {
 }
 
 func (r *run) progress(kind, scenario string) Progress {
-	return Progress{At: time.Since(r.began), Kind: kind, Scenario: scenario, Done: r.done, Total: len(r.plan.scenarios), Running: r.running}
+	return Progress{At: time.Since(r.began), Kind: kind, Scenario: scenario, Done: r.done, Total: len(r.plan.scenarios), Running: len(r.running)}
 }
 
 // runID names a run by its start, to the second, and its seed.
