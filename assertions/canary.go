@@ -196,6 +196,10 @@ func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
 			return errors.Join(ctx.Err(), <-struck)
 		}
 		if err != nil {
+			if took := time.Since(sent); took > echoes {
+				// Held until the connection ended: one event may follow another at once.
+				rec.Add(Event{From: Probe, Kind: "held", Conn: "chatting", Took: took})
+			}
 			rec.Add(Event{From: Probe, Kind: "ended", Conn: "chatting", How: mannerOf(err), Took: time.Since(began)})
 			break
 		}

@@ -10,7 +10,7 @@ func init() {
 		Name:    "core/no-loss-when-quiet-then-busy",
 		Promise: "The first messages after a quiet spell reach every node.",
 		Explain: "Core NATS has no resend: what is published into a route that a balancer has just ended, or while it is being made again, is " +
-			"lost without an error. After each of at least five quiet spells, and at once when a route is ended, one client an account " +
+			"lost without an error. After each of five quiet spells (two, if both lost something), and at once when a route is ended, one client an account " +
 			"and node publishes every 25 ms and all others listen; what never arrives is counted.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime"},
 		Links:   []string{"routes"},

@@ -18,7 +18,7 @@ func init() {
 		Links:   []string{"routes"},
 		Observe: quietly,
 		Judge:   judgeNoticeSilence,
-		Hostile: []string{"idle-timeout=5s", "idle-expiry=silent"},
+		Hostile: []string{"idle-timeout=10s", "idle-expiry=silent"},
 	})
 }
 

@@ -195,9 +195,9 @@ func (i *instance) oldestFirst() []*Flow {
 // end ends every connection by FIN, waits until they are gone, and closes the policies.
 func (i *instance) end(why string) error {
 	i.mu.Lock()
+	i.stop(errors.New(why)) // before ended is seen: whoever sees it asks for the cause
 	i.ended = true
 	i.mu.Unlock()
-	i.stop(errors.New(why))
 	for _, f := range i.oldestFirst() {
 		f.end(Close, why)
 	}

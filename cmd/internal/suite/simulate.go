@@ -94,6 +94,9 @@ func (l lab) length() time.Duration {
 		}
 	} else {
 		d += 3 * t.Lifetime
+		if l.jetStream() && t.Idle > 0 {
+			d += t.Lull()
+		}
 	}
 	if l.fronts == "shared" {
 		d += 45 * time.Second // it never forms, and NATS has 30 s for that
