@@ -126,10 +126,13 @@ func (t Terms) Lull() time.Duration {
 // Watch is how long quiet routes are only watched: an idle timeout that can pass passes several times
 // over, and a route that is closed is made again, which takes a second whatever the factor.
 func (t Terms) Watch() time.Duration {
-	if t.Idle > 0 && t.Idle < t.RoutePing {
-		return min(t.Quiet(), 3*t.Idle) + 3*time.Second
+	watch := t.Quiet()
+	for _, timer := range []time.Duration{t.Idle, t.Lifetime} {
+		if timer > 0 && timer < t.RoutePing {
+			watch = min(t.Quiet(), 3*timer) + 3*time.Second
+		}
 	}
-	return max(t.Quiet(), 3*time.Second)
+	return max(watch, 3*time.Second)
 }
 
 // Notice is the servers' own budget for noticing a dead peer: (ping_max + 1) intervals.

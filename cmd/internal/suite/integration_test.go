@@ -95,6 +95,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("integration: starts clusters")
 	}
+	t.Parallel() // it mostly waits
 	long := os.Getenv("LBTEST_LONG") != ""
 	var rows []row
 	for _, r := range append(observed(), hostile()...) {
@@ -103,7 +104,9 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		}
 	}
 	rt := embedded.New(embedded.Options{})
-	plan := Plan{options: Options{Runtime: rt}, seed: 1}
+	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
+	// tests run at the same time.
+	plan := Plan{options: Options{Runtime: rt, Parallel: 12}, seed: 1}
 	top, _ := topologies.Find(routes)
 	for _, r := range rows {
 		var nats []topologies.KeyValue
@@ -171,6 +174,7 @@ func TestARunTellsEachVerdictOnce(t *testing.T) {
 	if testing.Short() {
 		t.Skip("integration: starts a cluster")
 	}
+	t.Parallel()
 	rt := embedded.New(embedded.Options{})
 	p, err := NewPlan(Options{Topologies: []string{routes}, Set: []string{"frontends=per-node"}, Assert: []string{"routes/full-mesh-forms"}, Runtime: rt})
 	if err != nil {
@@ -197,6 +201,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("integration: starts a cluster")
 	}
+	t.Parallel()
 	rt := embedded.New(embedded.Options{})
 	defer func() {
 		if err := rt.Close(); err != nil {
