@@ -326,7 +326,8 @@ var proofs = map[string]func(h History, value string) string{
 			if value == "per-node" && len(backends) != 1 {
 				return fmt.Sprintf("frontend %s led to %d nodes", front, len(backends))
 			}
-			if value == "shared" && (len(behind) != 1 || len(backends) < 2) {
+			// All nodes of a lab dial from one address, which a hash of it leads to one backend.
+			if value == "shared" && h.Terms.Settings["balance"] != "source-hash" && (len(behind) != 1 || len(backends) < 2) {
 				return "connections to the one frontend did not reach several nodes"
 			}
 		}
@@ -425,7 +426,7 @@ func provedKeepalive(h History, value string) string {
 	switch {
 	case !ok && !dead:
 		return "nobody saw what became of the canary with keepalive probes"
-	case value == "counts" && h.Terms.Probe >= h.Terms.Idle:
+	case value == "counts" && (h.Terms.Probe == 0 || h.Terms.Probe >= h.Terms.Idle):
 		if alive {
 			return "the canary was kept although its probes are rarer than the idle timeout"
 		}

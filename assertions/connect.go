@@ -99,6 +99,20 @@ func ParseClientTuning(pairs []string) (ClientTuning, error) {
 	return tuning, nil
 }
 
+// Keepalive is the pause between the TCP keepalive probes of an idle client connection, 0 for none: Go's
+// 15 s (net.Dialer), which is nats.go's, unless something else was given.
+func (c ClientTuning) Keepalive() time.Duration {
+	switch given := c.said["tcp-keepalive"]; given {
+	case "":
+		return 15 * time.Second
+	case "off":
+		return 0
+	default:
+		d, _ := time.ParseDuration(given) // was read once
+		return d
+	}
+}
+
 // Said returns the pairs that were given.
 func (c ClientTuning) Said() map[string]string { return c.said }
 

@@ -38,7 +38,7 @@ func judgeDelivery(h History) []Finding {
 		}
 	}
 	if said == 0 {
-		return skip("nothing was published")
+		return unseen("nothing was published")
 	}
 	begin, over := struck(h)
 	if over-begin > tolerance && len(h.Filter(func(e Event) bool { return e.Kind == "said" && e.At >= begin && e.At <= over })) == 0 {
@@ -84,9 +84,9 @@ func judgeDelivery(h History) []Finding {
 	}
 	switch {
 	case len(talks(h)) == 0:
-		return skip("nobody saw whether the routes were whole again in the end")
+		return unseen("nobody saw whether the routes were whole again in the end")
 	case heard+len(lost) < said:
-		return skip(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard-len(lost), said))
+		return unseen(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard-len(lost), said))
 	}
 	usual := slowestDelivery(h.control(), "event")
 	reference := len(unheard(h.control()))

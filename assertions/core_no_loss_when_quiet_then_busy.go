@@ -38,17 +38,17 @@ func judgeQuietThenBusy(h History) []Finding {
 	finished := min(spells, len(talks(h)))
 	switch {
 	case said == 0:
-		return skip("nothing was published after a quiet spell")
+		return unseen("nothing was published after a quiet spell")
 	case len(lost) == 0 && finished < Spells:
-		return skip(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
+		return unseen(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
 	case len(lost) == 0 && heard < said:
-		return skip(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard, said))
+		return unseen(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard, said))
 	}
 	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),
 		seconds("longest_gap", longestGap(lost)), seconds("slowest_delivery", slowest)}
 	if len(lost) > 0 {
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost after %s, the longest gap %s",
-			len(lost), said, plural(spells, "quiet spell"), spoken(longestGap(lost))),
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost after %s, the longest gap %s%s",
+			len(lost), said, plural(spells, "quiet spell"), spoken(longestGap(lost)), asShortened(h.Terms)),
 			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(lost), Marginal: len(lost) < 5}}
 	}
 	if e, found := h.First(Client, "unhealed"); found {
@@ -67,6 +67,15 @@ func judgeQuietThenBusy(h History) []Finding {
 // talks are the ends of what was said after each quiet spell: whether the routes were whole again.
 func talks(h History) []Event {
 	return h.Filter(func(e Event) bool { return e.From == Client && (e.Kind == "healed" || e.Kind == "unhealed") })
+}
+
+// asShortened marks a time that is neither scaled nor real, since some of what it is made of is scaled: it
+// is told as it was, never extrapolated.
+func asShortened(t Terms) string {
+	if t.Factor > 1 && t.Expiry == "silent" {
+		return fmt.Sprintf(" in time shortened %g times", t.Factor)
+	}
+	return ""
 }
 
 func slowestDelivery(h History, phase string) time.Duration {

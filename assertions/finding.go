@@ -15,6 +15,8 @@ type Finding struct {
 	Measured []Measure
 	Advice   []Advice
 	Evidence []Event
+	// Unseen marks a skipped promise that could have been judged, had the watching not been cut short.
+	Unseen bool
 	// Firm marks a verdict that no shortage of CPU explains: what did not come in 30 s was not late.
 	Firm bool
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
@@ -51,6 +53,11 @@ func held(got string, m ...Measure) []Finding {
 	return []Finding{{Verdict: Safe, Got: got, Measured: m}}
 }
 
+// unseen is what a judge says when what it needs was not written down: nothing was wrong, and nothing is
+// known. A run makes it errored.
+func unseen(why string) []Finding { return []Finding{{Verdict: Skipped, Unseen: true, Got: why}} }
+
+// skip is what a judge says when its promise does not apply.
 func skip(why string) []Finding { return []Finding{{Verdict: Skipped, Got: why}} }
 
 func seconds(name string, d time.Duration) Measure {

@@ -44,7 +44,7 @@ func judgeAckedLoss(h History) []Finding {
 	switch {
 	case len(unreadable) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s could not be read back within 30 s, %s not found: %s",
-			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable), Firm: true}}
+			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable)}}
 	case len(lost) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d acknowledged messages could not be read back", len(lost), len(acked)),
 			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost), Firm: true}}
@@ -53,7 +53,7 @@ func judgeAckedLoss(h History) []Finding {
 			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(differ)}}
 	}
 	if stream, ok := uncompared(h, acked); ok {
-		return skip("nobody saw what each node's copy of " + stream + " holds")
+		return unseen("nobody saw what each node's copy of " + stream + " holds")
 	}
 	return held(fmt.Sprintf("%s read back, and replicas agree", plural(len(acked), "acknowledged message")), measured...)
 }

@@ -48,7 +48,7 @@ func judgeQuorum(h History) []Finding {
 	last, ok := h.Last(Client, "acked")
 	switch {
 	case published == 0:
-		return skip("nothing was published to a stream, or not to the end")
+		return unseen("nothing was published to a stream, or not to the end")
 	case !ok:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("none of %d publishes was acknowledged", published),
 			Measured: []Measure{count("publishes_unacknowledged", published, "messages")}, Advice: eventAdvice(h.Terms)}}
@@ -86,10 +86,10 @@ func judgeQuorum(h History) []Finding {
 			Evidence: sample(h.Filter(func(e Event) bool { return e.Kind == "raft" && e.At > begin })), Marginal: elections == 1 && without.length() == 0 && len(lostQuorum) == 0 && !stuck}}
 	}
 	if _, found := h.First(Client, "flowing"); !found {
-		return skip("nobody saw whether publishing worked in the end")
+		return unseen("nobody saw whether publishing worked in the end")
 	}
 	if len(highest(h.Events, begin)) == 0 {
-		return skip("no Raft group was seen before the event, so no election can be told")
+		return unseen("no Raft group was seen before the event, so no election can be told")
 	}
 	switch {
 	case failed > usualFailed:

@@ -37,6 +37,9 @@ func TestDeliveryBetweenAllNodes(t *testing.T) {
 	judgeAll(t, "core/delivery-between-all-nodes", []judged{
 		{name: "all heard in time is safe", terms: stall, events: through(0.1, nil), control: control,
 			want: Safe, got: "100 of 100 messages heard, the slowest after 100ms", measured: map[string]float64{"messages_lost": 0, "messages_sent": 100, "slowest_delivery": 0.1}},
+		{name: "an event during which nobody spoke says nothing", terms: stall,
+			events: line(on(1, Server, "mesh-full"), on(4, Client, "said", many(100), why("event")), on(4.1, Client, "heard", many(100), took(0.1), why("event")),
+				strike(5, 6), on(20, Client, "healed")), control: control, want: Errored, got: "nobody published during the event"},
 		{name: "a pure delay of exactly 2 s is safe", terms: stall, events: through(2, nil), control: control, want: Safe, got: "100 of 100 messages heard, the slowest after 2s"},
 		{name: "just beyond 2 s is risky, and marginal", terms: stall, events: through(2.001, nil), control: control, marginal: true,
 			want: Risky, got: "100 of 100 messages heard, but delayed up to 2s"},

@@ -29,7 +29,7 @@ func judgeFullMesh(h History) []Finding {
 		return e.From == Server && (e.Kind == "mesh-full" || e.Kind == "mesh-partial")
 	})
 	if len(looks) == 0 {
-		return skip("the routes were not looked at")
+		return unseen("the routes were not looked at")
 	}
 	formed := looks[0]
 	for i, look := range looks {
@@ -51,12 +51,12 @@ func judgeFullMesh(h History) []Finding {
 		}}
 	}
 	if len(looks) < 2 {
-		return skip("the routes were not looked at again when all was over")
+		return unseen("the routes were not looked at again when all was over")
 	}
 	took, control := formed.At-serving(h), h.control()
 	reference, ok := control.First(Server, "mesh-full")
 	if !ok {
-		return skip("the control never had a full mesh to compare with")
+		return unseen("the control never had a full mesh to compare with")
 	}
 	usual := reference.At - serving(control)
 	m := seconds("mesh_full_after", took)

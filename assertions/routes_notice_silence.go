@@ -28,7 +28,7 @@ func judgeNoticeSilence(h History) []Finding {
 	}
 	ends := talks(h)
 	if len(ends) == 0 {
-		return skip("no quiet spell was watched to its end")
+		return unseen("no quiet spell was watched to its end")
 	}
 	stop, until := ends[len(ends)-1].At, watchedUntil(h)
 	budget := h.Terms.Notice() + h.Terms.RoutePing/5 + tolerance // the first PING of a route is up to a fifth late
@@ -91,7 +91,7 @@ func noneSilent(h History, lost []Event) []Finding {
 	}
 	// Two spells that cost messages end the watching early; what cost them was no silence.
 	if finished := min(len(h.Kind(Lab, "quiet-end")), len(talks(h))); finished < Spells && (finished < 2 || len(lost) == 0) {
-		return skip(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
+		return unseen(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
 	}
 	return held("no route was ended silently", count("silent_ends", 0, "routes"))
 }

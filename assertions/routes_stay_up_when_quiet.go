@@ -23,22 +23,14 @@ func init() {
 func judgeStayUp(h History) []Finding {
 	closed, watched, ok := closesWhileWatching(h)
 	if !ok || watched <= 0 {
-		return skip("the quiet routes were not watched to the end")
+		return unseen("the quiet routes were not watched to the end")
 	}
-	// The control's closes, for as long as we watched here. The control itself must have none.
-	expected := 0
-	if h.Control != nil {
-		if usual, usualWatched, _ := closesWhileWatching(*h.Control); usualWatched > 0 {
-			expected = int(float64(len(usual)) * watched.Seconds() / usualWatched.Seconds())
-		}
-	}
-	beyond := max(0, len(closed)-expected)
-	measured := []Measure{count("closes", beyond, "closes"), seconds("watched", h.Terms.Real(watched))}
+	measured := []Measure{count("closes", len(closed), "closes"), seconds("watched", watched)}
 	if h.Terms.Factor <= 1 {
 		// Only real time knows a rate: a scaled route spends its unscaled second of reconnecting too.
-		measured = append(measured, Measure{Name: "closes_per_minute", Value: round(float64(beyond) / watched.Minutes()), Unit: "1/min"})
+		measured = append(measured, Measure{Name: "closes_per_minute", Value: round(float64(len(closed)) / watched.Minutes()), Unit: "1/min"})
 	}
-	said := closesSpoken(h.Terms, beyond, watched)
+	said := closesSpoken(h.Terms, len(closed), watched)
 	begin, _ := h.First(Lab, "watch-begin")
 	if e, found := h.First(Client, "unhealed"); found {
 		never := "; there was no full mesh from the start, though every node lived"
@@ -47,16 +39,17 @@ func judgeStayUp(h History) []Finding {
 		}
 		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e), Firm: true}}
 	}
-	if beyond > 0 {
+	// None is closed behind a balancer that only forwards: the control would not be safe.
+	if len(closed) > 0 {
 		return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),
-			Evidence: sample(closed), Marginal: beyond == 1}}
+			Evidence: sample(closed), Marginal: len(closed) == 1}}
 	}
 	// Routes that are not there are not closed either.
 	if !formed(h, begin.At) {
 		return skip("there was no full mesh to be watched")
 	}
 	if _, found := h.First(Client, "healed"); !found {
-		return skip("nobody saw whether the routes were up after the quiet")
+		return unseen("nobody saw whether the routes were up after the quiet")
 	}
 	return held("no route was closed while it was quiet", measured...)
 }
@@ -66,11 +59,16 @@ func closesSpoken(t Terms, closes int, watched time.Duration) string {
 	rate := float64(closes) / watched.Minutes()
 	switch {
 	case closes == 0:
-		return fmt.Sprintf("no route connection closed in %s of quiet", spoken(t.Real(watched)))
+		return fmt.Sprintf("no route connection closed in %s of quiet", spoken(watched))
 	case t.Factor <= 1 && closes > 1 && rate >= 1.5:
 		return fmt.Sprintf("%.0f route connections closed a minute", rate)
 	}
-	return fmt.Sprintf("%s closed in %s of quiet", plural(closes, "route connection"), spoken(t.Real(watched)))
+	// Closes are told as counted: a scaled route spends its unscaled second of reconnecting too.
+	scaled := ""
+	if t.Factor > 1 {
+		scaled = fmt.Sprintf(", time shortened %g times", t.Factor)
+	}
+	return fmt.Sprintf("%s closed in %s of quiet%s", plural(closes, "route connection"), spoken(watched), scaled)
 }
 
 // healingTime is what the routes had for coming back after the quiet spell of that event.

@@ -156,7 +156,7 @@ func (s *streams) create(ctx context.Context) bool {
 	ok := true
 	for i, err := range made {
 		e := Event{From: Client, Kind: "stream", Stream: s.names[i], Node: s.home(i)}
-		if err != nil {
+		if err != nil && !errors.Is(err, errElsewhere) {
 			ok = false
 			e.Kind, e.Why = "no-stream", err.Error()
 		}
@@ -192,8 +192,11 @@ func (s *streams) createOne(ctx context.Context, i int, name string) error {
 	if _, err := s.at[s.home(i)].RequestWithContext(asked, "$JS.API.STREAM.LEADER.STEPDOWN."+name, move); err != nil {
 		return fmt.Errorf("moving its leader to %s: %w", s.home(i), err)
 	}
-	return fmt.Errorf("its leader is %s, not yet %s", info.Cluster.Leader, s.home(i))
+	return errElsewhere
 }
+
+// errElsewhere is no failure if it is the last word: a stream whose leader would not move can be used.
+var errElsewhere = errors.New("its leader has not moved yet")
 
 // publishing publishes in the background until stop is called, which returns when the last message is
 // sent.
@@ -387,23 +390,24 @@ func (s *streams) compare(ctx context.Context) {
 	defer cancel()
 	account, _ := s.t.jetStream()
 	type copied struct{ messages, last int }
-	var copies map[string]map[string]copied // stream → node
+	copies := map[string]map[string]copied{} // stream → node, as of the last look at which every node answered
 	until(limited, func() bool {
-		copies = map[string]map[string]copied{}
+		seen := map[string]map[string]copied{}
 		for _, n := range s.t.Nodes {
 			var j jsz
 			if ask(limited, n, "/jsz?streams=true&acc="+account.Name, &j) != nil {
-				continue
+				return false
 			}
 			for _, a := range j.Accounts {
 				for _, st := range a.Streams {
-					if copies[st.Name] == nil {
-						copies[st.Name] = map[string]copied{}
+					if seen[st.Name] == nil {
+						seen[st.Name] = map[string]copied{}
 					}
-					copies[st.Name][n.Name] = copied{st.State.Messages, st.State.LastSeq}
+					seen[st.Name][n.Name] = copied{st.State.Messages, st.State.LastSeq}
 				}
 			}
 		}
+		copies = seen
 		for _, name := range s.names {
 			same := map[copied]bool{}
 			for _, c := range copies[name] {
@@ -417,8 +421,9 @@ func (s *streams) compare(ctx context.Context) {
 	})
 	for _, name := range s.names {
 		for _, n := range s.t.Nodes {
-			c := copies[name][n.Name]
-			s.rec.Add(Event{From: Server, Kind: "replica", Stream: name, Node: n.Name, Count: c.messages, Seq: c.last})
+			if c, ok := copies[name][n.Name]; ok {
+				s.rec.Add(Event{From: Server, Kind: "replica", Stream: name, Node: n.Name, Count: c.messages, Seq: c.last})
+			}
 		}
 	}
 }

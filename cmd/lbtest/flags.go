@@ -53,9 +53,9 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	})
 	group(cmd, "How to test", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.TimeScale, "time-scale", "auto", "divide idle timeouts and pings by a `FACTOR` of 1 or more; 1 is real time; "+
-			"auto shortens what only waits; the report always speaks of unscaled values")
+			"auto shortens what only waits; the report tells timers unscaled and losses as counted")
 		fs.Int64Var(&f.Seed, "seed", 0, "where everything random starts, a number `N`; the same seed gives the same plan (default: drawn, and printed)")
-		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` scenarios side by side (default: by the number of cores)")
+		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` labs side by side, one with JetStream counting as two (default: by the number of cores)")
 		fs.DurationVar(&f.RunTimeout, "run-timeout", 0, "end the run after a `DURATION`, as in 90s or 5m; what did not run by then is errored (default: none)")
 		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores")
 		fs.BoolVar(&f.VerifyAdvice, "verify-advice", false, "apply each advice, run again, and say whether it helped")

@@ -40,8 +40,8 @@ type Run struct {
 	// Took is the wall-clock time of the run, unscaled by nature.
 	Took    Seconds `json:"duration_s"`
 	Runtime string  `json:"runtime"`
-	// TimeScale is the largest factor by which waiting was shortened; 1 is real time. Every other figure of
-	// the report is already multiplied back.
+	// TimeScale is the largest factor by which waiting was shortened; 1 is real time. Settings, and times
+	// that follow from them alone, are told unscaled; closes, messages and seconds lost are as counted.
 	TimeScale float64  `json:"time_scale"`
 	Versions  Versions `json:"versions"`
 	// Interrupted is set when a signal ended the run; the report holds what was measured until then.

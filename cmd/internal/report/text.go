@@ -127,10 +127,10 @@ func (p *page) time() string {
 	case scaled == 0:
 		return "real; nothing was shortened"
 	case scaled == len(p.r.Scenarios):
-		return fmt.Sprintf("idle timeouts and pings were shortened up to %s times; every figure is multiplied back", number(most))
+		return fmt.Sprintf("idle timeouts and pings were shortened up to %s times; timers are told as set, losses as counted", number(most))
 	}
 	return fmt.Sprintf("idle timeouts and pings were shortened up to %s times in %d of %d scenarios, the others ran in real time; "+
-		"every figure is multiplied back", number(most), scaled, len(p.r.Scenarios))
+		"timers are told as set, losses as counted", number(most), scaled, len(p.r.Scenarios))
 }
 
 // row is one line of the table before it is laid out.

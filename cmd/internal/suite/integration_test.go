@@ -122,9 +122,9 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 			a, _ := assertions.Find(r.assert)
 			chosen = append(chosen, a)
 		}
-		factor := scaling{wanted: fastest, auto: true}
+		factor := float64(fastest)
 		if strings.HasPrefix(r.assert, "jetstream/") {
-			factor = scaling{wanted: 1}
+			factor = 1
 		}
 		s, err := newScenario(top, strings.Fields(r.set), nats, chosen, factor, 1)
 		if err != nil {
@@ -210,7 +210,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	}()
 	top, _ := topologies.Find(routes)
 	a, _ := assertions.Find("jetstream/no-acked-loss")
-	s, err := newScenario(top, []string{"stall=1s"}, nil, []assertions.Assertion{a}, scaling{wanted: 1}, 1)
+	s, err := newScenario(top, []string{"stall=1s"}, nil, []assertions.Assertion{a}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

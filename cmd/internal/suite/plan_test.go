@@ -201,7 +201,7 @@ func TestAdviceChangesJustWhatItNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := p.scenarios[0].with(map[string]string{"idle-timeout": "75s"}, map[string]string{"cluster.ping_interval": "2s"}, scaling{wanted: fastest, auto: true}, 1)
+	changed, err := p.scenarios[0].with(map[string]string{"idle-timeout": "75s"}, map[string]string{"cluster.ping_interval": "2s"}, fastest, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

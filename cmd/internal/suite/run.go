@@ -120,7 +120,7 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 	for _, i := range order {
 		r.begin(ctx, scenarios[i], &wg, func(v verdict) {
 			verdicts[i] = v
-			if !v.marginal() || ctx.Err() != nil {
+			if !v.marginal() {
 				r.finished(v)
 			}
 		})
@@ -179,7 +179,9 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 		starts.Go(func() {
 			defer r.slots.Release(weight)
 			began := time.Now()
-			o.histories[i], errs[i] = l.run(ctx, r.plan.options.Runtime, r.plan.client, r.start)
+			fresh := l
+			fresh.profile.Seed += int64(i) // another start, another chance
+			o.histories[i], errs[i] = fresh.run(ctx, r.plan.options.Runtime, r.plan.client, r.start)
 			took[i] = time.Since(began)
 			if late, starved := assertions.Starved(o.histories[i]); starved {
 				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))
@@ -231,6 +233,9 @@ func amiss(c lab, o outcome) error {
 	if o.err != nil {
 		return o.err
 	}
+	if late, starved := assertions.Starved(o.histories[0]); starved {
+		return fmt.Errorf("a node answered %s late in the control", late.Round(time.Millisecond))
+	}
 	for _, a := range c.judged {
 		if err := o.excludes(a); err != nil {
 			return err
@@ -279,7 +284,9 @@ func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertion
 			return errored("the fault was not proved: %s", unproved[0]), false
 		}
 		for j, f := range a.Judge(h) {
-			if late, starved := assertions.Starved(h); starved && !f.Firm && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
+			if f.Unseen {
+				f = errored("%s", f.Got)
+			} else if late, starved := assertions.Starved(h); starved && !f.Firm && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
 				f = errored("this machine was too busy to tell: a healthy node answered up to %s late (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			if (i == 0 && j == 0) || f.Verdict.Worse(worst.Verdict) {
@@ -304,6 +311,12 @@ func (r *run) repeat(ctx context.Context, verdicts []verdict) {
 		if ctx.Err() != nil {
 			r.finished(v)
 			continue
+		}
+		// A control that failed in the crowd gets another chance as well.
+		for _, l := range v.scenario.labs {
+			if c := l.control(); r.controls[c.key()] != nil && amiss(c, *r.controls[c.key()]) != nil {
+				delete(r.controls, c.key())
+			}
 		}
 		r.note("%s is repeated alone: %s", v.scenario.name, v.because()[:min(1, len(v.because()))])
 		var wg sync.WaitGroup

@@ -52,14 +52,14 @@ func (t timers) factor(wanted float64) float64 {
 // waits reports whether there is anything that a factor could shorten.
 func (t timers) waits() bool { return t.idle > 0 || t.lifetime > 0 }
 
-// parseScale reads --time-scale: how much is wanted, and whether that is for lbtest to choose.
-func parseScale(s string) (wanted float64, auto bool, err error) {
+// parseScale reads --time-scale: how much is wanted at the most.
+func parseScale(s string) (wanted float64, err error) {
 	if s == "" || s == "auto" {
-		return fastest, true, nil
+		return fastest, nil
 	}
 	f, err := strconv.ParseFloat(s, 64)
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) || f < 1 {
-		return 0, false, fmt.Errorf("--time-scale %q: want auto or a number from 1 up that divides idle timeouts, lifetimes and ping intervals; 1 is real time", s)
+		return 0, fmt.Errorf("--time-scale %q: want auto or a number from 1 up that divides idle timeouts, lifetimes and ping intervals; 1 is real time", s)
 	}
-	return f, false, nil
+	return f, nil
 }

@@ -43,16 +43,13 @@ func TestTimeIsShortenedOnlyWhileTimersKeepTheirOrder(t *testing.T) {
 }
 
 func TestTimeScaleIsAutoOrAFactor(t *testing.T) {
-	for given, want := range map[string]struct {
-		factor float64
-		auto   bool
-	}{"": {fastest, true}, "auto": {fastest, true}, "1": {1, false}, "2.5": {2.5, false}} {
-		if f, auto, err := parseScale(given); err != nil || f != want.factor || auto != want.auto {
-			t.Errorf("%q: got %v %v %v, want %v", given, f, auto, err, want)
+	for given, want := range map[string]float64{"": fastest, "auto": fastest, "1": 1, "2.5": 2.5} {
+		if f, err := parseScale(given); err != nil || f != want {
+			t.Errorf("%q: got %v %v, want %v", given, f, err, want)
 		}
 	}
 	for _, given := range []string{"0", "0.5", "-1", "fast", "NaN", "Inf", "10x"} {
-		if _, _, err := parseScale(given); err == nil {
+		if _, err := parseScale(given); err == nil {
 			t.Errorf("%q was accepted", given)
 		}
 	}

@@ -34,7 +34,14 @@ type lab struct {
 
 // String names a lab in notes.
 func (l lab) String() string {
-	return fmt.Sprintf("the lab of %s %v (time / %g)", l.topology.Name, l.proves, l.factor)
+	if len(l.proves) == 0 {
+		return "a control of " + l.topology.Name
+	}
+	var settings []string
+	for _, name := range slices.Sorted(maps.Keys(l.proves)) {
+		settings = append(settings, name+"="+l.proves[name])
+	}
+	return "the lab of " + l.topology.Name + " with " + strings.Join(settings, ", ")
 }
 
 // without is the lab with those settings switched off: another lab of the scenario has them.
@@ -85,7 +92,7 @@ func (l lab) weight() int64 {
 
 // length estimates how long a lab takes.
 func (l lab) length() time.Duration {
-	t := l.terms()
+	t := l.terms(assertions.ClientTuning{})
 	d := t.Event
 	if l.quiet() {
 		d += t.Watch() + assertions.Spells*t.Lull()
@@ -98,6 +105,7 @@ func (l lab) length() time.Duration {
 			d += t.Lull()
 		}
 	}
+	d = max(d, t.Idle+t.Idle/4) // the silent canary waits that long
 	if l.fronts == "shared" {
 		d += 45 * time.Second // it never forms, and NATS has 30 s for that
 	}
@@ -135,17 +143,14 @@ func (l lab) build(fronts map[topologies.Front]string) topologies.Build {
 // scaled divides a duration as the lab's clock does.
 func (l lab) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / l.factor) }
 
-// probes is how often Go's TCP keepalive probes an idle connection (net.Dialer), which nats.go's are.
-const probes = 15 * time.Second
-
-func (l lab) terms() assertions.Terms {
+func (l lab) terms(client assertions.ClientTuning) assertions.Terms {
 	routing := l.routing()
 	t := scenario{topology: l.topology, profile: l.profile, nats: l.nats}.timers()
 	terms := assertions.Terms{
 		Topology: l.topology.Name, Nodes: l.topology.Nodes(), Fronts: l.fronts,
 		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
 		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
-		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(probes),
+		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
 		Settings: l.proves, JetStream: l.jetStream(),
 		Event: l.profile.Duration("stall") + l.profile.Duration("outage"),
 	}
@@ -192,7 +197,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	started := sync.OnceFunc(starts.done)
 	defer started()
 	rec := assertions.NewRecorder()
-	terms := l.terms()
+	terms := l.terms(client)
 	defer func() { h = rec.History(terms) }()
 
 	nest, err := net.Listen("tcp", "127.0.0.1:0")
@@ -294,34 +299,36 @@ func (l lab) event(b *proxies.Balancer, t assertions.Target, rec *assertions.Rec
 // watch runs the observations: what others build on first, then all side by side, then the last looks.
 func watch(ctx context.Context, observations []*assertions.Observation, t assertions.Target, rec *assertions.Recorder, event func(context.Context) error) error {
 	strike := &strike{event: event, rec: rec, over: make(chan struct{})}
-	var side, aside []*assertions.Observation
+	besideCtx, enough := context.WithCancel(ctx)
+	defer enough()
+	var wg, beside sync.WaitGroup
+	var aside error
+	var side []*assertions.Observation
 	for _, o := range observations {
-		if o.First {
+		if o.Aside {
+			beside.Go(func() {
+				if err := o.Watch(besideCtx, t, rec); err != nil {
+					aside = fmt.Errorf("watching %s: %w", o.Name, err)
+				}
+			})
+		}
+	}
+	defer beside.Wait()
+	defer enough()
+	for _, o := range observations {
+		switch {
+		case o.First:
 			if err := o.Watch(ctx, t, rec); err != nil {
 				return fmt.Errorf("watching %s: %w", o.Name, err)
 			}
-			continue
-		}
-		if o.Aside {
-			aside = append(aside, o)
-			continue
-		}
-		side = append(side, o)
-		if o.Strikes {
-			strike.awaited++
-		}
-	}
-	var wg, beside sync.WaitGroup
-	errs := make([]error, len(side)+len(aside))
-	besideCtx, enough := context.WithCancel(ctx)
-	defer enough()
-	for i, o := range aside {
-		beside.Go(func() {
-			if err := o.Watch(besideCtx, t, rec); err != nil {
-				errs[len(side)+i] = fmt.Errorf("watching %s: %w", o.Name, err)
+		case !o.Aside:
+			side = append(side, o)
+			if o.Strikes {
+				strike.awaited++
 			}
-		})
+		}
 	}
+	errs := make([]error, len(side))
 	for i, o := range side {
 		wg.Go(func() {
 			t := t
@@ -343,7 +350,7 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 	}
 	enough()
 	beside.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, aside, ctx.Err())...)
 }
 
 // strike lets an event happen once, when everybody who watches is ready for it.
