@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"path"
 	"sort"
-	"strings"
 )
 
 // Assertion is one promise, how it is watched and how it is judged.
@@ -24,7 +23,7 @@ type Assertion struct {
 	// Speaks names the LB settings that can break the promise; a run judges the assertions that speak
 	// of a setting it was given.
 	Speaks []string
-	// Links names the balanced link kinds the promise is about; empty means any topology.
+	// Links names the balanced link kinds that the promise is about: it is judged where one of them is.
 	Links []string
 	// Observe is the watching that Judge needs. Assertions that need the same watching share it.
 	Observe *Observation
@@ -94,10 +93,4 @@ func (a Assertion) SpeaksOf(setting string) bool {
 		}
 	}
 	return false
-}
-
-// Family is the part of the name before the slash.
-func (a Assertion) Family() string {
-	family, _, _ := strings.Cut(a.Name, "/")
-	return family
 }

@@ -82,9 +82,6 @@ func (t Terms) Real(lab time.Duration) time.Duration {
 	return time.Duration(float64(lab) * t.Factor).Round(100 * time.Microsecond)
 }
 
-// Setting returns the value given for an LB setting, or "".
-func (t Terms) Setting(name string) string { return t.Settings[name] }
-
 // duration is the value of an LB setting that is a duration, 0 for any other. Events are not scaled.
 func (t Terms) duration(name string) time.Duration {
 	d, err := time.ParseDuration(t.Settings[name])
@@ -137,6 +134,3 @@ func (t Terms) Watch() time.Duration {
 
 // Notice is the servers' own budget for noticing a dead peer: (ping_max + 1) intervals.
 func (t Terms) Notice() time.Duration { return time.Duration(t.PingMax+1) * t.RoutePing }
-
-// Pairs is how many unordered pairs of nodes there are.
-func (t Terms) Pairs() int { return len(t.Nodes) * (len(t.Nodes) - 1) / 2 }

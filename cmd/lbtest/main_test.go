@@ -203,10 +203,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 				t.Fatalf("exit %d: %s", got, l.log.String())
 			}
 			c.want.Command = append([]string{"lbtest"}, c.args...)
-			if d := cmp.Diff(*l.options, c.want, cmpopts.IgnoreFields(suite.Options{}, "Runtime", "Log", "Version")); d != "" {
+			if d := cmp.Diff(*l.options, c.want, cmpopts.IgnoreFields(suite.Options{}, "Runtime", "Versions")); d != "" {
 				t.Errorf("options differ, got -, want +:\n%s", d)
 			}
-			if l.options.Log == nil || l.options.Runtime != topologies.Runtime(l.runtime) || l.options.Version == "" {
+			if l.options.Runtime != topologies.Runtime(l.runtime) || l.options.Versions.LBTest == "" {
 				t.Errorf("log, runtime or version are missing in %+v", l.options)
 			}
 			if l.runtime.keep != c.keep || !l.runtime.closed {

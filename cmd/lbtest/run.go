@@ -112,10 +112,10 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 		level = slog.LevelInfo // where the directories are that are kept
 	}
 	o := f.Options
-	o.Log = slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
+	log := slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
 	o.Command = append([]string{"lbtest"}, p.args...)
-	o.Version = versions().LBTest
-	o.Runtime = p.runtime(f.keep, o.Log)
+	o.Versions = versions()
+	o.Runtime = p.runtime(f.keep, log)
 	plan, err := p.plan(o)
 	if err != nil {
 		return measured{}, errors.Join(err, o.Runtime.Close())

@@ -6,10 +6,10 @@
 package suite
 
 import (
-	"log/slog"
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/topologies"
 )
 
@@ -27,9 +27,8 @@ type Options struct {
 	Parallel   int           // labs side by side; 0: as many as the machine bears
 	// VerifyAdvice applies each scenario's advice and runs it again.
 	VerifyAdvice bool
-	Command      []string // for the report
-	Version      string   // lbtest's own
-	Log          *slog.Logger
+	Command      []string        // for the report
+	Versions     report.Versions // of the parts this program was built from
 }
 
 // Progress is one thing worth telling while a run goes on.

@@ -212,7 +212,8 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	judged := chosen
 	if judged == nil {
 		for _, a := range assertions.All() {
-			if slices.ContainsFunc(s.order, a.SpeaksOf) {
+			about := slices.ContainsFunc(s.topology.Balanced, func(l topologies.Link) bool { return slices.Contains(a.Links, string(l)) })
+			if about && slices.ContainsFunc(s.order, a.SpeaksOf) {
 				judged = append(judged, a)
 			}
 		}

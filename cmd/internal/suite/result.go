@@ -1,8 +1,6 @@
 package suite
 
 import (
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,7 @@ import (
 func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) report.Report {
 	o := p.options
 	head := report.Run{ID: runID(began, p.seed), Command: o.Command, Seed: p.seed, Started: began, Took: report.Seconds(time.Since(began)),
-		Runtime: o.Runtime.Name(), Versions: versions(o.Version), Interrupted: interrupted}
+		Runtime: o.Runtime.Name(), Versions: o.Versions, Interrupted: interrupted}
 	var scenarios []report.Scenario
 	var results []report.Result
 	for _, v := range verdicts {
@@ -124,25 +122,4 @@ func said(given []topologies.KeyValue) map[string]string {
 		keys[key] = value
 	}
 	return keys
-}
-
-// versions are those that this program was built from.
-func versions(own string) report.Versions {
-	v := report.Versions{LBTest: own, Go: strings.TrimPrefix(runtime.Version(), "go")}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
-	}
-	for _, m := range info.Deps {
-		version := strings.TrimPrefix(m.Version, "v")
-		switch m.Path {
-		case "github.com/nats-io/nats-server/v2":
-			v.NATSServer = version
-		case "github.com/nats-io/nats.go":
-			v.NATSGo = version
-		case "github.com/Shopify/toxiproxy/v2":
-			v.Toxiproxy = version
-		}
-	}
-	return v
 }
