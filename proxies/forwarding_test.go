@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -240,6 +241,9 @@ func deafBackend(t *testing.T) string {
 			return addr
 		}
 		t.Cleanup(func() { c.Close() })
+	}
+	if runtime.GOOS == "linux" {
+		t.Fatal("the backlog does not fill") // it does on Linux, which is what CI runs on
 	}
 	t.Skip("this system's backlog does not fill")
 	return ""
