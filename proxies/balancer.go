@@ -21,7 +21,10 @@ type Front struct {
 }
 
 // Backend is one address that a balancer forwards to.
-type Backend struct{ Name, Addr string }
+type Backend struct {
+	Name, Addr string
+	Monitor    string // host:port of its HTTP monitoring, for health checks that ask there; "" for none
+}
 
 // Balancer is a load balancer that runs. Its methods may be called from any goroutine.
 type Balancer struct {
@@ -31,6 +34,8 @@ type Balancer struct {
 	doors   []*door
 	conns   atomic.Int64 // connections so far: their names
 
+	rotation *rotation
+
 	ctx  context.Context // ends at Close
 	stop context.CancelCauseFunc
 
@@ -39,6 +44,7 @@ type Balancer struct {
 	mu        sync.Mutex
 	closed    bool
 	live      *instance   // takes new connections; nil while there is none
+	last      *instance   // the one before the next
 	instances []*instance // live and those that a reload left with their connections
 	born      uint64      // instances so far
 	lack      error       // the first that this process ran out of something
@@ -51,7 +57,7 @@ func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	b := &Balancer{profile: p, note: note, clock: newClock()}
+	b := &Balancer{profile: p, note: note, clock: newClock(), rotation: newRotation()}
 	b.ctx, b.stop = context.WithCancelCause(context.Background())
 	for _, f := range fronts {
 		if b.door(f.Name) != nil {
@@ -110,9 +116,29 @@ func (b *Balancer) Serve(backends map[string][]Backend) error {
 	for _, d := range b.doors {
 		if behind, ok := backends[d.Name]; ok {
 			d.backends = behind
+			b.live.serves(behind)
 			d.admit(b)
 		}
 	}
+	return nil
+}
+
+// Reload puts another profile into force: new connections are its, live ones stay with the profile they
+// began under. Its errors are the user's, and leave everything as it was.
+func (b *Balancer) Reload(p Profile) error {
+	b.event.Lock()
+	defer b.event.Unlock()
+	if err := p.Check(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.profile = p
+	serves := b.live != nil
+	b.mu.Unlock()
+	if serves {
+		b.renew()
+	}
+	b.tell(KindReload)
 	return nil
 }
 
@@ -206,8 +232,15 @@ func (b *Balancer) receive(d *door, c *net.TCPConn) {
 func (b *Balancer) renew() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.live != nil {
+		b.live.retire()
+	}
 	b.born++
-	b.live = newInstance(b, b.born)
+	b.live = newInstance(b, b.profile, b.born, b.last)
+	b.last = b.live
+	for _, d := range b.doors {
+		b.live.serves(d.backends)
+	}
 	b.instances = append(b.instances, b.live)
 }
 

@@ -30,7 +30,7 @@ func through(b *testing.B, p Profile, backend string) string {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { lb.Close() })
-	if err := lb.Serve(map[string][]Backend{"n1": {{"b1", backend}}}); err != nil {
+	if err := lb.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: backend}}}); err != nil {
 		b.Fatal(err)
 	}
 	return lb.Addr("n1")
@@ -164,7 +164,7 @@ func BenchmarkIdleLateness(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := lb.Serve(map[string][]Backend{"n1": {{"b1", benchBackend(b, func(c net.Conn) { io.Copy(c, c) })}}}); err != nil {
+		if err := lb.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: benchBackend(b, func(c net.Conn) { io.Copy(c, c) })}}}); err != nil {
 			b.Fatal(err)
 		}
 		for range connections {

@@ -16,6 +16,12 @@ const (
 	KindCrash     = "crash"     // all connections end
 	KindRestarted = "restarted" // and the balancer is back, remembering nothing
 	KindReload    = "reload"    // connections stay with the old instance, new ones go to a new one
+	KindApplied   = "applied"   // a standing setting acted on a connection without ending it; Why names it, What says how
+	KindDown      = "down"      // a health check took a backend out of rotation
+	KindUp        = "up"        // and put it back
+	KindRemoved   = "removed"   // an operator took a backend out of rotation
+
+	KindRestoredBackend = "returned" // and put it back
 )
 
 // Event is something the balancer did or saw. Those of one connection are noted in the order in which
@@ -31,6 +37,8 @@ type Event struct {
 
 	How string // how it ended, an Ending's text; "" where nothing ended
 	Why string // the setting that did it, or client, server, cut, close
+
+	What string // a phrase for the reader, where there is more to say
 
 	Up, Down int64         // bytes delivered to the backend and to the client; exact in an end
 	Age      time.Duration // since the connection's begin

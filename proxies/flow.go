@@ -1,8 +1,11 @@
 package proxies
 
 import (
+	"context"
 	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"sync"
 	"syscall"
 	"time"
@@ -16,7 +19,7 @@ const (
 	Down                  // from the backend to the client
 )
 
-// Flow is one connection crossing a balancer. Its life:
+// Flow is one connection crossing a balancer, from its acceptance on. Its life:
 //
 //	             ┌─ FIN from both ends, RST from one ─────────────────────────┐
 //	forwarding ──┼─ ended by fin or rst ──────────────────────────────────────┼─► over
@@ -24,15 +27,19 @@ const (
 type Flow struct {
 	id      string
 	front   Front
-	backend Backend
+	backend Backend // none until one is chosen
 	clock   *clock
 	note    func(Event)
 	client  *leg
-	server  *leg
+	server  *leg // nil until the backend has answered
 	began   time.Time
 	start   time.Duration // began, in the balancer's time
 	asks    []func(Quiet) time.Duration
-	links   *links // nil while no toxic is staged
+	filters [2][]Filter // by Direction
+	links   *links      // nil while no toxic is staged
+
+	dialFrom func() (net.Addr, error)
+	onEnd    []func(closedFirst bool)
 
 	done       chan struct{}  // closed when over
 	directions sync.WaitGroup // the two ways of carrying bytes
@@ -45,18 +52,104 @@ type Flow struct {
 	why    string // of silent and of over
 }
 
-func newFlow(id string, front Front, backend Backend, client, server *leg, clock *clock, note func(Event)) *Flow {
-	f := &Flow{
-		id: id, front: front, backend: backend, client: client, server: server, clock: clock, note: note,
-		began: time.Now(), start: clock.now(), open: 2, done: make(chan struct{}),
+// Filter sees the bytes of one direction, in pieces as they were read, and answers with those to pass on,
+// which may be data itself or a part of it, and none to hold them back. Nil data is the end of the stream:
+// what was held back may be passed on then. An error ends the flow; a *Refusal says how and why.
+// Calls do not overlap; data is the filter's until it returns.
+type Filter func(data []byte) ([]byte, error)
+
+func newFlow(id string, front Front, client *leg, clock *clock, note func(Event)) *Flow {
+	return &Flow{
+		id: id, front: front, client: client, clock: clock, note: note,
+		began: time.Now(), open: 2, done: make(chan struct{}),
 	}
-	client.touch(f.start)
-	server.touch(f.start)
-	return f
 }
+
+// reached makes a backend's answer the other side of the flow.
+func (f *Flow) reached(server *leg) { f.server = server }
+
+// ID is the connection's name in events.
+func (f *Flow) ID() string { return f.id }
 
 // Front is the frontend that the connection came in by.
 func (f *Flow) Front() Front { return f.front }
+
+// Client is the address it came from.
+func (f *Flow) Client() netip.AddrPort { return f.client.conn.RemoteAddr().(*net.TCPAddr).AddrPort() }
+
+// Local is the frontend's address as the client dialled it.
+func (f *Flow) Local() netip.AddrPort { return f.client.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
+
+// Backend is the one that was chosen; only from Route on.
+func (f *Flow) Backend() Backend { return f.backend }
+
+// Applied notes that a standing setting acted on this connection; what is a phrase for the reader.
+func (f *Flow) Applied(setting, what string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.noteLocked(KindApplied, "", setting, what)
+}
+
+// Peek waits until the client has sent at least n bytes and answers with all that is there; nothing is
+// taken away. It ends early at the deadline (os.ErrDeadlineExceeded) or the client's end (io.EOF or the socket's
+// error), with what there is by then; the zero time is no deadline. The bytes are the flow's and must not be changed.
+// Until Admit.
+func (f *Flow) Peek(ctx context.Context, n int, deadline time.Time) ([]byte, error) {
+	return f.client.peek(ctx, n, deadline)
+}
+
+// Send writes the balancer's own bytes to one end, ahead of any that are forwarded: to the client
+// (Down) from Arrive on, to the backend (Up) in Greet. It waits for at most as long as connecting may take.
+func (f *Flow) Send(d Direction, data []byte) error {
+	to := f.client
+	if d == Up {
+		to = f.server
+	}
+	to.conn.SetWriteDeadline(time.Now().Add(dialFor))
+	defer to.conn.SetWriteDeadline(time.Time{})
+	_, err := to.write(data)
+	return err
+}
+
+// Wrap puts a layer such as TLS between the balancer and one end: the client (Down) in Unwrap, the
+// backend (Up) in Greet. The bytes that Peek has read come out of the connection given to wrap again.
+// What wrap returns is read and written from then on; its CloseWrite is used where it has one.
+func (f *Flow) Wrap(ctx context.Context, d Direction, wrap func(context.Context, net.Conn) (net.Conn, error)) error {
+	l := f.client
+	if d == Up {
+		l = f.server
+	}
+	layer, err := wrap(ctx, l.bare())
+	if err == nil {
+		l.layer = layer
+	}
+	return err
+}
+
+// DialFrom has the backend dialled from addresses that next gives, one an attempt, until one is free; an
+// error of next's turns the connection away. Only in Route.
+func (f *Flow) DialFrom(next func() (net.Addr, error)) { f.dialFrom = next }
+
+// OnEnd has fn called once, when the connection is gone at both ends or was turned away. closedFirst says
+// that the balancer ended its connection to the backend by a FIN before the backend did, which leaves
+// the port it dialled from in TIME_WAIT.
+func (f *Flow) OnEnd(fn func(closedFirst bool)) { f.onEnd = append(f.onEnd, fn) }
+
+func (f *Flow) ended(closedFirst bool) {
+	for _, fn := range f.onEnd {
+		fn(closedFirst)
+	}
+}
+
+// closedFirst: see OnEnd. The flow is over.
+func (f *Flow) closedFirst() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.over == Close && f.first != serverSide
+}
+
+// Filter has a direction's bytes pass a filter, behind those set before. Filters are set in Admit.
+func (f *Flow) Filter(d Direction, pass Filter) { f.filters[d] = append(f.filters[d], pass) }
 
 // Watch has ask called with the connection's quiet times: at once, then each time after what it
 // answered; 0 ends it. The calls of one connection do not overlap, and go on after a silent end.
@@ -79,7 +172,7 @@ func (f *Flow) End(how Ending, setting string) {
 	if f.over != "" || f.silent != "" {
 		return
 	}
-	f.noteLocked(KindExpired, how, setting)
+	f.noteLocked(KindExpired, how, setting, "")
 	if !how.silent() {
 		f.endLocked(how, setting)
 		return
@@ -107,7 +200,10 @@ func (f *Flow) Probe() {
 // carry forwards until the connection is gone at both sides.
 func (f *Flow) carry() {
 	f.mu.Lock()
-	f.noteLocked(KindBegin, "", "")
+	f.began, f.start = time.Now(), f.clock.now()
+	f.client.touch(f.start)
+	f.server.touch(f.start)
+	f.noteLocked(KindBegin, "", "", "")
 	f.mu.Unlock()
 
 	f.directions.Add(2)
@@ -129,7 +225,7 @@ func (f *Flow) carry() {
 func (f *Flow) noteEnd() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.noteLocked(KindEnd, f.over, f.why)
+	f.noteLocked(KindEnd, f.over, f.why, "")
 }
 
 func (f *Flow) quiet() Quiet {
@@ -148,10 +244,48 @@ func (f *Flow) copy(from, to *leg) {
 		if data == nil {
 			break
 		}
-		f.give(to, data)
+		f.give(to, f.filtered(from, data))
 		release(data)
 	}
+	f.give(to, f.filtered(from, nil))
 	f.delivered(to)
+}
+
+// filtered takes what was read from a leg past its direction's filters; nil is the end of the stream.
+func (f *Flow) filtered(from *leg, data []byte) []byte {
+	d := Up
+	if from == f.server {
+		d = Down
+	}
+	last := data == nil
+	for _, pass := range f.filters[d] {
+		if len(data) > 0 || !last {
+			var err error
+			if data, err = pass(data); err != nil {
+				f.forbid(err)
+				return nil
+			}
+		}
+		if last {
+			rest, err := pass(nil)
+			if err != nil {
+				f.forbid(err)
+				return nil
+			}
+			data = append(data, rest...)
+		}
+	}
+	return data
+}
+
+// forbid ends the flow for a filter's error.
+func (f *Flow) forbid(err error) {
+	var r *Refusal
+	if errors.As(err, &r) {
+		f.End(r.How, r.Setting)
+		return
+	}
+	f.end(Close, err.Error())
 }
 
 // take reads the next bytes of a leg, to be given back with release; nil when no more will come.
@@ -188,7 +322,10 @@ func (f *Flow) take(from *leg) []byte {
 
 // give writes bytes to a leg; of a connection that has ended or fallen silent they are dropped.
 func (f *Flow) give(to *leg, data []byte) {
-	n, err := to.conn.Write(data)
+	if len(data) == 0 {
+		return
+	}
+	n, err := to.write(data)
 	to.sent.Add(int64(n))
 	if len(f.asks) > 0 && n > 0 {
 		to.touch(f.clock.now())
@@ -218,32 +355,23 @@ func (f *Flow) delivered(to *leg) {
 		f.endLocked(Close, f.first)
 	default:
 		to.told = true
-		to.conn.CloseWrite()
+		to.closeWrite()
 	}
 }
 
-// swallowed is how much a vanished flow takes from each side before it stops reading. A box that
-// drops packets lets the sender's buffer fill; what is taken here stands for that of the sender's
-// path, so that small writers notice nothing for long and bulk writers block soon.
-const swallowed = 256 << 10
-
 // listen hears a leg of a silent connection out: until it gives up, or the connection is ended.
 func (f *Flow) listen(l *leg) {
-	for taken := 0; taken < swallowed; {
+	if f.silent == ResetOnNext { // settled before listen was called
 		data, err := l.read()
 		if err != nil {
 			f.giveUp(l, endingOf(err))
 			return
 		}
-		taken += len(data)
 		release(data)
-		if f.silent == ResetOnNext { // settled before listen was called
-			f.giveUp(l, Reset)
-			return
-		}
+		f.giveUp(l, Reset)
+		return
 	}
-	how, _ := l.waitHangup()
-	f.giveUp(l, how)
+	f.giveUp(l, l.swallow())
 }
 
 // giveUp notes that a side of a silent connection has ended.
@@ -261,7 +389,7 @@ func (f *Flow) giveUp(l *leg, how Ending) {
 
 func (f *Flow) giveUpLocked(l *leg, how Ending) {
 	l.gaveUp = true
-	f.noteLocked(KindGaveUp, how, l.side)
+	f.noteLocked(KindGaveUp, how, l.side, "")
 }
 
 // end ends the connection at once because of an event or from outside, silent or not.
@@ -298,14 +426,53 @@ func (f *Flow) endLocked(how Ending, why string) {
 	close(f.done)
 }
 
-func (f *Flow) noteLocked(kind string, how Ending, why string) {
-	f.note(Event{
+func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
+	e := Event{
 		At: time.Now(), Kind: kind, Front: f.front.Name, Backend: f.backend.Name, Conn: f.id,
-		ClientAddr: f.client.conn.RemoteAddr().String(), FrontAddr: f.client.conn.LocalAddr().String(),
-		LocalAddr: f.server.conn.LocalAddr().String(), BackendAddr: f.server.conn.RemoteAddr().String(),
-		How: string(how), Why: why,
-		Up: f.server.sent.Load(), Down: f.client.sent.Load(), Age: time.Since(f.began),
-	})
+		ClientAddr: f.client.conn.RemoteAddr().String(), FrontAddr: f.client.conn.LocalAddr().String(), BackendAddr: f.backend.Addr,
+		How: string(how), Why: why, What: what,
+		Down: f.client.sent.Load(), Age: time.Since(f.began),
+	}
+	if f.server != nil {
+		e.LocalAddr, e.BackendAddr = f.server.conn.LocalAddr().String(), f.server.conn.RemoteAddr().String()
+		e.Up = f.server.sent.Load()
+	}
+	f.note(e)
+}
+
+// refuse turns a connection away that is not carried: it ends what there is of it and notes that.
+func (f *Flow) refuse(ctx context.Context, err error) {
+	how, why, what := Close, "", ""
+	var r *Refusal
+	if errors.As(err, &r) && ctx.Err() == nil {
+		how, why, what = r.How, r.Setting, r.What
+	} else {
+		why = reason(ctx, err)
+	}
+	legs := []*leg{f.client}
+	if f.server != nil {
+		legs = append(legs, f.server)
+	}
+	f.mu.Lock()
+	f.noteLocked(KindRefused, how, why, what)
+	f.mu.Unlock()
+	var held sync.WaitGroup
+	for _, l := range legs {
+		switch {
+		case how == Reset:
+			l.reset()
+		case how.silent():
+			held.Go(func() {
+				l.readAgain()
+				defer context.AfterFunc(ctx, l.unblock)()
+				l.swallow()
+				l.finish()
+			})
+		default:
+			l.finish()
+		}
+	}
+	held.Wait()
 }
 
 // endingOf is the manner in which a far end ended, from the error that reading it gave.

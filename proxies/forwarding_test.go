@@ -198,7 +198,7 @@ func TestAClientThatDoesNotReadHoldsUpNobodyElse(t *testing.T) {
 func TestABackendThatDoesNotAnswerStopsNobodyElse(t *testing.T) {
 	silent := deafBackend(t)
 	l := listen(t, Direct(), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
-	l.backends["n1"] = append([]Backend{{"deaf", silent}}, l.backends["n1"]...)
+	l.backends["n1"] = append([]Backend{{Name: "deaf", Addr: silent}}, l.backends["n1"]...)
 	if err := l.Serve(l.backends); err != nil {
 		t.Fatal(err)
 	}
@@ -256,7 +256,7 @@ func TestADeadBackendEndsTheClientAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead.Close()
-	if err := l.Serve(map[string][]Backend{"n1": {{"b1", dead.Addr().String()}}}); err != nil {
+	if err := l.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: dead.Addr().String()}}}); err != nil {
 		t.Fatal(err)
 	}
 	client := l.dial("n1")
@@ -417,7 +417,7 @@ func TestMistakesInListeningAndServingAreErrors(t *testing.T) {
 	if err := l.Strike(t.Context()); err == nil {
 		t.Error("struck before serving")
 	}
-	if err := l.Serve(map[string][]Backend{"n1": {{"b1", "127.0.0.1:1"}}, "n9": {{"b1", "127.0.0.1:1"}}}); err == nil {
+	if err := l.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: "127.0.0.1:1"}}, "n9": {{Name: "b1", Addr: "127.0.0.1:1"}}}); err == nil {
 		t.Error("served a frontend that does not exist")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"reflect"
 	"slices"
 	"sync"
 	"syscall"
@@ -19,37 +20,72 @@ type instance struct {
 	balancer *Balancer
 	policies []Policy
 	chooser  Chooser
+	pool     *Pool
 
-	ctx  context.Context // ends with the instance; its cause is why
-	stop context.CancelCauseFunc
+	ctx    context.Context // ends with the instance; its cause is why
+	stop   context.CancelCauseFunc
+	retire context.CancelFunc // ends the policies' own work
 
-	inside sync.WaitGroup // connections, dials under way included
+	inside  sync.WaitGroup // connections, dials under way included
+	running sync.WaitGroup // the policies' own work
 
-	mu     sync.Mutex
-	ended  bool
-	flows  map[*Flow]uint64 // live, with their order of arrival
-	came   uint64           // flows so far
-	active map[Backend]int  // connections, dials under way included
+	mu       sync.Mutex
+	ended    bool
+	flows    map[*Flow]uint64 // live, with their order of arrival
+	came     uint64           // flows so far
+	backends []Backend
+	active   map[Backend]int // connections, dials under way included
+	down     map[Backend]bool
 }
 
-func newInstance(b *Balancer, life uint64) *instance {
+// newInstance makes an instance of a profile; before is the one whose memory it takes over, or nil.
+func newInstance(b *Balancer, p Profile, life uint64, before *instance) *instance {
 	i := &instance{
 		balancer: b, chooser: newRoundRobin(),
-		flows: map[*Flow]uint64{}, active: map[Backend]int{},
+		flows: map[*Flow]uint64{}, active: map[Backend]int{}, down: map[Backend]bool{},
 	}
+	i.pool = &Pool{i}
 	i.ctx, i.stop = context.WithCancelCause(b.ctx)
-	for _, behaviour := range b.profile.Behaviours {
-		p := behaviour.Start()
-		if c, ok := p.(Chancer); ok {
-			c.Chance(rand.New(rand.NewPCG(uint64(b.profile.Seed), life)))
+	for _, behaviour := range slices.SortedStableFunc(slices.Values(p.Behaviours), byRow) {
+		policy := behaviour.Start()
+		if c, ok := policy.(Chancer); ok {
+			c.Chance(rand.New(rand.NewPCG(uint64(p.Seed), life)))
 		}
-		if c, ok := p.(Chooser); ok {
+		if c, ok := policy.(Chooser); ok {
 			i.chooser = c
 		}
-		i.policies = append(i.policies, p)
+		if h, ok := policy.(Heir); ok && before != nil {
+			for _, old := range before.policies {
+				if reflect.TypeOf(old) == reflect.TypeOf(policy) {
+					h.Inherit(old)
+				}
+			}
+		}
+		i.policies = append(i.policies, policy)
+	}
+	var working context.Context
+	working, i.retire = context.WithCancel(i.ctx)
+	for _, policy := range i.policies {
+		if r, ok := policy.(Runner); ok {
+			i.running.Go(func() { r.Run(working, i.pool) })
+		}
 	}
 	return i
 }
+
+// serves adds backends to those in the pool.
+func (i *instance) serves(backends []Backend) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, b := range backends {
+		if !slices.Contains(i.backends, b) {
+			i.backends = append(i.backends, b)
+		}
+	}
+}
+
+// out reports whether a backend is out of rotation; mu is held.
+func (i *instance) out(b Backend) bool { return i.down[b] || i.balancer.rotation.isRemoved(b.Name) }
 
 // enter counts a connection in, unless the instance has ended. Whoever entered leaves.
 func (i *instance) enter() bool {
@@ -64,77 +100,124 @@ func (i *instance) enter() bool {
 
 func (i *instance) leave() { i.inside.Done() }
 
-// cross carries one connection from its choice of a backend to its end.
+// cross carries one connection from its acceptance to its end.
 func (i *instance) cross(d *door, client *net.TCPConn) {
 	b := i.balancer
-	backend := i.choose(d, client)
-
-	refusal := Event{
-		Kind: KindRefused, Front: d.Name, Backend: backend.Name, Conn: fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)),
-		ClientAddr: client.RemoteAddr().String(), FrontAddr: client.LocalAddr().String(), BackendAddr: backend.Addr,
-		How: string(Close),
-	}
-	flow, err := i.connect(d, client, backend, refusal.Conn)
+	near, err := newLeg(clientSide, client)
 	if err != nil {
-		i.forget(backend, nil)
-		refusal.At, refusal.Why = time.Now(), reason(i.ctx, err)
-		b.note(refusal)
+		b.lacks(errors.Join(err, client.Close()))
+		return
+	}
+	flow := newFlow(fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)), d.Front, near, b.clock, b.note)
+	if err := i.connect(d, flow); err != nil {
+		i.forget(flow)
+		flow.refuse(i.ctx, err)
+		flow.ended(false)
 		return
 	}
 	flow.carry()
-	i.forget(backend, flow)
+	i.forget(flow)
 	flow.noteEnd()
+	flow.ended(flow.closedFirst())
 }
 
 // dialFor is how long a backend may take to answer a connect: what Envoy's clusters and Octavia's
 // HAProxy allow by default, and above the 2 s after which NATS clients give up by themselves.
 const dialFor = 5 * time.Second
 
-// connect dials the backend and has the connection admitted. On an error both ends are closed.
-func (i *instance) connect(d *door, client *net.TCPConn, backend Backend, id string) (_ *Flow, err error) {
-	b := i.balancer
-	near, err := newLeg(clientSide, client)
-	if err != nil {
-		return nil, errors.Join(err, client.Close())
+// connect takes a connection through the phases of Policy. On an error it is still to be refused.
+func (i *instance) connect(d *door, flow *Flow) error {
+	if err := phase(i, Gate.Arrive, flow); err != nil {
+		return err
 	}
-	defer func() {
-		if err != nil {
-			near.finish()
-		}
-	}()
-	// As with accepted connections, no keepalives of our own.
-	dialer := net.Dialer{Timeout: dialFor, KeepAlive: -1}
-	conn, err := dialer.DialContext(i.ctx, "tcp", backend.Addr)
-	if err != nil {
-		if ranOut(err) {
-			b.lacks(fmt.Errorf("dialling backend %s: %w", backend.Name, err))
-		}
-		return nil, err
+	if err := phase(i, Unwrapper.Unwrap, flow); err != nil {
+		return err
 	}
-	far, err := newLeg(serverSide, conn.(*net.TCPConn))
-	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+	if err := phase(i, Inspector.Inspect, flow); err != nil {
+		return err
 	}
-	defer func() {
-		if err != nil {
-			far.finish()
+	if err := i.choose(d, flow); err != nil {
+		return err
+	}
+	if err := phase(i, Router.Route, flow); err != nil {
+		return err
+	}
+	if err := i.dial(flow); err != nil {
+		return err
+	}
+	for _, p := range slices.Backward(i.policies) {
+		if g, ok := p.(Greeter); ok {
+			if err := g.Greet(i.ctx, flow); err != nil {
+				return err
+			}
 		}
-	}()
-	b.clock.running(i.ctx.Done()) // a stall may have begun during the dial
-	flow := newFlow(id, d.Front, backend, near, far, b.clock, b.note)
+	}
+	i.balancer.clock.running(i.ctx.Done()) // a stall may have begun meanwhile
 	for _, p := range i.policies {
 		if err := p.Admit(flow); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.ended {
-		return nil, context.Cause(i.ctx)
+		return context.Cause(i.ctx)
 	}
 	i.came++
 	i.flows[flow] = i.came
-	return flow, nil
+	return nil
+}
+
+// phase takes a connection past the policies that have that phase.
+func phase[P any](i *instance, meet func(P, context.Context, *Flow) error, f *Flow) error {
+	for _, p := range i.policies {
+		if met, ok := p.(P); ok {
+			if err := meet(met, i.ctx, f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dial connects the flow to its backend, from the address that a policy wants.
+func (i *instance) dial(f *Flow) error {
+	for {
+		// As with accepted connections, no keepalives of our own.
+		dialer := net.Dialer{Timeout: dialFor, KeepAlive: -1}
+		if f.dialFrom != nil {
+			from, err := f.dialFrom()
+			if err != nil {
+				return err
+			}
+			dialer.LocalAddr = from
+			dialer.Control = reuseAddress
+		}
+		conn, err := dialer.DialContext(i.ctx, "tcp", f.backend.Addr)
+		switch {
+		case err == nil:
+			far, err := newLeg(serverSide, conn.(*net.TCPConn))
+			if err != nil {
+				return errors.Join(err, conn.Close())
+			}
+			f.reached(far)
+			return nil
+		case f.dialFrom != nil && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)):
+			continue // somebody else has that port; there may be another
+		case ranOut(err):
+			i.balancer.lacks(fmt.Errorf("dialling backend %s: %w", f.backend.Name, err))
+		}
+		return err
+	}
+}
+
+// reuseAddress lets one local port serve several backends, as one NAT address does.
+func reuseAddress(_, _ string, c syscall.RawConn) error {
+	var err error
+	if failed := c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) }); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // ranOut says whether an error is this process's or this machine's want of something: descriptors, memory,
@@ -158,25 +241,33 @@ func reason(ctx context.Context, err error) string {
 	return err.Error()
 }
 
-func (i *instance) choose(d *door, client *net.TCPConn) Backend {
+var errNoBackend = errors.New("no backend is in rotation")
+
+func (i *instance) choose(d *door, f *Flow) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	active := make([]int, len(d.backends))
-	for n, b := range d.backends {
-		active[n] = i.active[b]
+	c := Choice{Front: d.Name, Client: f.Client().Addr().String()}
+	for _, b := range d.backends {
+		if !i.out(b) {
+			c.Backends = append(c.Backends, b)
+			c.Active = append(c.Active, i.active[b])
+		}
 	}
-	chosen := d.backends[i.chooser.Choose(Choice{
-		Front: d.Name, Client: client.RemoteAddr().(*net.TCPAddr).IP.String(), Backends: d.backends, Active: active,
-	})]
-	i.active[chosen]++
-	return chosen
+	if len(c.Backends) == 0 {
+		return errNoBackend
+	}
+	f.backend = c.Backends[i.chooser.Choose(c)]
+	i.active[f.backend]++
+	return nil
 }
 
-// forget takes a connection out of the books, whether it got as far as a flow or not.
-func (i *instance) forget(b Backend, f *Flow) {
+// forget takes a connection out of the books, however far it got.
+func (i *instance) forget(f *Flow) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.active[b]--
+	if f.backend.Addr != "" {
+		i.active[f.backend]--
+	}
 	delete(i.flows, f)
 }
 
@@ -202,6 +293,7 @@ func (i *instance) end(why string) error {
 		f.end(Close, why)
 	}
 	i.inside.Wait()
+	i.running.Wait()
 	var errs []error
 	for _, p := range i.policies {
 		if c, ok := p.(io.Closer); ok {

@@ -102,7 +102,7 @@ func (l *lab) backend(name string) Backend {
 		listener.Close()
 		accepting.Wait()
 	})
-	return Backend{name, listener.Addr().String()}
+	return Backend{Name: name, Addr: listener.Addr().String()}
 }
 
 func (l *lab) note(e Event) {

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"context"
 	"io"
 	"net"
 	"sync"
@@ -20,6 +21,9 @@ type leg struct {
 	side string
 	conn *net.TCPConn
 	raw  syscall.RawConn
+
+	layer net.Conn // what is read and written instead, such as TLS; nil for the bare socket
+	ahead []byte   // what was read before forwarding began
 
 	sent atomic.Int64 // bytes delivered to this side
 	last atomic.Int64 // the balancer's time (ns) at the last byte read from or written to this side
@@ -59,12 +63,122 @@ func release(b []byte) { chunks.Put((*[chunk]byte)(b[:chunk])) }
 // caller gives the bytes back with release. Its errors are io.EOF, the socket's, and those of a leg
 // that was unblocked or closed.
 func (l *leg) read() ([]byte, error) {
+	if l.layer != nil {
+		return l.readLayer()
+	}
+	if len(l.ahead) > 0 {
+		buf := chunks.Get().(*[chunk]byte)
+		n := copy(buf[:], l.ahead)
+		if l.ahead = l.ahead[n:]; len(l.ahead) == 0 {
+			l.ahead = nil
+		}
+		return buf[:n], nil
+	}
 	if err := l.raw.Read(l.attempt); err != nil {
 		return nil, err
 	}
 	got, err := l.got, l.err
 	l.got, l.err = nil, nil
 	return got, err
+}
+
+func (l *leg) readLayer() ([]byte, error) {
+	buf := chunks.Get().(*[chunk]byte)
+	n := copy(buf[:], l.ahead)
+	if n > 0 {
+		l.ahead = l.ahead[n:]
+		return buf[:n], nil
+	}
+	n, err := l.layer.Read(buf[:])
+	if n > 0 {
+		return buf[:n], nil
+	}
+	chunks.Put(buf)
+	return nil, err
+}
+
+func (l *leg) write(data []byte) (int, error) {
+	if l.layer != nil {
+		return l.layer.Write(data)
+	}
+	return l.conn.Write(data)
+}
+
+// closeWrite says to the far end that no more will come.
+func (l *leg) closeWrite() {
+	if half, ok := l.layer.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite() // of TLS: a close_notify
+	}
+	l.conn.CloseWrite()
+}
+
+// peek: see Flow.Peek.
+func (l *leg) peek(ctx context.Context, n int, deadline time.Time) ([]byte, error) {
+	l.conn.SetReadDeadline(deadline)
+	stop := context.AfterFunc(ctx, l.unblock)
+	defer func() {
+		if stop() {
+			l.readAgain()
+		}
+	}()
+	for len(l.ahead) < n {
+		had := l.ahead
+		l.ahead = nil
+		data, err := l.read()
+		l.ahead = append(had, data...)
+		if err != nil {
+			return l.ahead, err
+		}
+		release(data)
+	}
+	return l.ahead, nil
+}
+
+// bare is the connection under the next layer, with what was read ahead in front.
+func (l *leg) bare() net.Conn {
+	var c net.Conn = l.conn
+	if l.layer != nil {
+		c = l.layer
+	}
+	again := &rereading{c, l.ahead}
+	l.ahead = nil
+	return again
+}
+
+// rereading is a connection whose first bytes were read before.
+type rereading struct {
+	net.Conn
+	first []byte
+}
+
+func (r *rereading) Read(b []byte) (int, error) {
+	if len(r.first) > 0 {
+		n := copy(b, r.first)
+		r.first = r.first[n:]
+		return n, nil
+	}
+	return r.Conn.Read(b)
+}
+
+// swallowed is how much a vanished flow takes from each side before it stops reading. A box that
+// drops packets lets the sender's buffer fill; what is taken here stands for that of the sender's
+// path, so that small writers notice nothing for long and bulk writers block soon.
+const swallowed = 256 << 10
+
+// swallow takes what a far end sends and drops it until that end has gone, and says how it went. A layer
+// means nothing any more: packets are dropped whole.
+func (l *leg) swallow() Ending {
+	l.layer, l.ahead = nil, nil
+	for taken := 0; taken < swallowed; {
+		data, err := l.read()
+		if err != nil {
+			return endingOf(err)
+		}
+		taken += len(data)
+		release(data)
+	}
+	how, _ := l.waitHangup()
+	return how
 }
 
 // tryRead reads what there is; false means nothing yet.
@@ -103,7 +217,7 @@ func (l *leg) reset() {
 // finish ends this side with a FIN. Bytes that wait unread are read first, since closing a socket
 // over them would send an RST.
 func (l *leg) finish() {
-	l.conn.CloseWrite()
+	l.closeWrite()
 	l.raw.Control(func(fd uintptr) {
 		buf := chunks.Get().(*[chunk]byte)
 		defer chunks.Put(buf)

@@ -39,7 +39,7 @@ func (p Profile) With(setting, value string) (Profile, error) {
 	}
 	changed[at] = b
 	// Policies act in the table's order whatever the order of the flags.
-	slices.SortStableFunc(changed, func(a, b Behaviour) int { return row(a) - row(b) })
+	slices.SortStableFunc(changed, byRow)
 	p.Behaviours = changed
 	return p, nil
 }

@@ -87,6 +87,9 @@ func speaksFor(b Behaviour, setting string) bool {
 	return slices.ContainsFunc(b.Settings(), func(s Setting) bool { return s.Name == setting })
 }
 
+// byRow orders behaviours as the table of settings does.
+func byRow(a, b Behaviour) int { return row(a) - row(b) }
+
 // row is where a behaviour's first setting stands in the table.
 func row(b Behaviour) int {
 	r, _ := blankFor(b.Settings()[0].Name)

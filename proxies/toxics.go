@@ -92,9 +92,10 @@ func (s source) WriteTo(w io.Writer) (int64, error) {
 	for {
 		data := s.flow.take(s.leg)
 		if data == nil {
-			return total, nil
+			n, err := w.Write(s.flow.filtered(s.leg, nil))
+			return total + int64(n), err
 		}
-		for rest := range slices.Chunk(data, piece) {
+		for rest := range slices.Chunk(s.flow.filtered(s.leg, data), piece) {
 			n, err := w.Write(rest) // copies
 			total += int64(n)
 			if err != nil {
