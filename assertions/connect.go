@@ -85,7 +85,7 @@ func ParseClientTuning(pairs []string) (ClientTuning, error) {
 		}
 		i := slices.Index(ClientKeys(), key)
 		if i < 0 {
-			return ClientTuning{}, fmt.Errorf("--client %s: no such key; keys are %s", key, strings.Join(ClientKeys(), ", "))
+			return ClientTuning{}, fmt.Errorf("--client %s: no such key%s (keys: %s)", key, meant(key, ClientKeys()), strings.Join(ClientKeys(), ", "))
 		}
 		option, err := tunables[i].option(value)
 		if err != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // none is the value that turns a duration off.
@@ -119,11 +121,13 @@ func near(given string, names []string) []string {
 	}
 	var close []string
 	for _, n := range names {
-		if edits(given, n) <= max(1, len(given)/3) {
+		if levenshtein.ComputeDistance(given, n) <= max(1, len(given)/3) {
 			close = append(close, n)
 		}
 	}
-	slices.SortStableFunc(close, func(a, b string) int { return edits(given, a) - edits(given, b) })
+	slices.SortStableFunc(close, func(a, b string) int {
+		return levenshtein.ComputeDistance(given, a) - levenshtein.ComputeDistance(given, b)
+	})
 	if len(close) == 0 {
 		for _, n := range names {
 			if strings.Contains(n, given) {
@@ -132,25 +136,4 @@ func near(given string, names []string) []string {
 		}
 	}
 	return close[:min(len(close), most)]
-}
-
-// edits is the Levenshtein distance: how many letters to insert, delete or replace.
-func edits(a, b string) int {
-	prev := make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := range len(a) {
-		next := make([]int, len(b)+1)
-		next[0] = i + 1
-		for j := range len(b) {
-			replace := prev[j]
-			if a[i] != b[j] {
-				replace++
-			}
-			next[j+1] = min(replace, prev[j+1]+1, next[j]+1)
-		}
-		prev = next
-	}
-	return prev[len(b)]
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // unknown is the error for a name that does not exist: what was given, what was probably meant, what exists.
@@ -26,7 +28,7 @@ func near(given string, known []string) []string {
 	}
 	var found []candidate
 	for _, name := range known {
-		slips := distance(given, strings.ToLower(name))
+		slips := levenshtein.ComputeDistance(given, strings.ToLower(name))
 		if given != "" && strings.HasPrefix(name, given) {
 			slips = min(slips, 1)
 		}
@@ -40,25 +42,4 @@ func near(given string, known []string) []string {
 		names = append(names, c.name)
 	}
 	return names
-}
-
-// distance counts the letters to insert, delete or replace to turn a into b.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/lbtest/lbtest/topologies"
 )
 
@@ -126,11 +127,11 @@ func suggestion(key string) string {
 	}
 	var found []near
 	for k := range keys {
-		d := distance(k, key)
+		d := levenshtein.ComputeDistance(k, key)
 		if inner := k[strings.LastIndexByte(k, '.')+1:]; inner == last {
 			d = min(d, 1) // the right key in the wrong block
 		} else if len(last) > 4 {
-			d = min(d, distance(inner, last)+1)
+			d = min(d, levenshtein.ComputeDistance(inner, last)+1)
 		}
 		// Two letters wrong, or swapped, is a slip; more is another word.
 		if d <= 2 {
@@ -148,25 +149,4 @@ func suggestion(key string) string {
 		names = append(names, n.key)
 	}
 	return "; did you mean " + strings.Join(names, " or ") + "?"
-}
-
-// distance is how many letters must be put in, taken out or exchanged to make b of a (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -58,9 +58,12 @@ var owners = map[string][]owner{
 	"github.com/spf13/pflag":                      {{pkg: "cmd/lbtest", files: []string{"flags.go"}}},
 	"golang.org/x/term":                           {{pkg: "cmd/lbtest"}},
 	"github.com/jedib0t/go-pretty/v6":             {{pkg: "cmd/internal/report"}},
-	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}},
-	"golang.org/x/sync":                           {{pkg: "cmd/internal/suite"}}, // how many labs run at once
-	"golang.org/x/sys":                            {{pkg: "topologies/embedded"}, {pkg: "proxies"}, {pkg: "proxies/kernel"}, {pkg: "assertions"}},
+	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}},
+	"github.com/agnivade/levenshtein": { // what a mistyped name was meant for
+		{pkg: "proxies", files: []string{"values.go"}}, {pkg: "topologies/embedded", files: []string{"keys.go"}},
+		{pkg: "assertions", files: []string{"near.go"}}, {pkg: "cmd/lbtest", files: []string{"near.go"}}},
+	"golang.org/x/sync": {{pkg: "cmd/internal/suite"}}, // how many labs run at once
+	"golang.org/x/sys":  {{pkg: "topologies/embedded"}, {pkg: "proxies"}, {pkg: "proxies/kernel"}, {pkg: "assertions"}},
 }
 
 func TestImportsKeepToTheTable(t *testing.T) {

@@ -151,7 +151,11 @@ func choose(patterns []string) ([]assertions.Assertion, error) {
 			for _, a := range assertions.All() {
 				names = append(names, a.Name)
 			}
-			return nil, fmt.Errorf("--assert %q selects nothing; assertions are %s", pattern, strings.Join(names, ", "))
+			meant := ""
+			if near := assertions.Near(pattern); len(near) > 0 {
+				meant = ": did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return nil, fmt.Errorf("--assert %q selects nothing%s (assertions: %s)", pattern, meant, strings.Join(names, ", "))
 		}
 		for _, a := range matched {
 			if !slices.ContainsFunc(chosen, func(c assertions.Assertion) bool { return c.Name == a.Name }) {
