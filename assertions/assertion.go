@@ -9,6 +9,7 @@ package assertions
 import (
 	"fmt"
 	"path"
+	"slices"
 	"sort"
 )
 
@@ -83,6 +84,20 @@ func Match(pattern string) ([]Assertion, error) {
 		}
 	}
 	return found, nil
+}
+
+// What kinds of settings can break, for the assertions that any of a kind can break.
+var (
+	// ofConnecting act while a connection is made, or keep it from being made.
+	ofConnecting = []string{"frontends", "balance", "hairpin", "inspection", "inspection-delay", "inspection-verdict", "inspection-pattern",
+		"inspection-limit", "tls", "proxy-protocol", "source-ports", "port-reuse-delay", "port-exhaustion", "max-connections",
+		"connection-limit", "connect-rate", "health-check", "health-interval", "health-fall", "on-down"}
+	// ofCarrying act on the bytes.
+	ofCarrying = []string{"latency", "jitter", "bandwidth", "burst", "slice"}
+)
+
+func speaks(connecting, carrying []string, more ...string) []string {
+	return slices.Concat(connecting, more, carrying)
 }
 
 // SpeaksOf reports whether a promise can be broken by that LB setting.

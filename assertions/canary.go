@@ -1,11 +1,13 @@
 package assertions
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -15,10 +17,13 @@ import (
 const (
 	CanaryFront = "canary"
 	ProbedFront = "canary-with-keepalive"
+	SelfFront   = "canary-of-itself"
 )
 
 // onRoute tells the balancer's connections between nodes from the tester's own.
-func onRoute(e Event) bool { return e.Front != CanaryFront && e.Front != ProbedFront }
+func onRoute(e Event) bool {
+	return e.Front != CanaryFront && e.Front != ProbedFront && e.Front != SelfFront
+}
 
 // Canaries shows what the balancer does, without any NATS: both ends of a connection through it are in
 // the tester's hand. The silent one says nothing at either end until the idle timeout has had its time,
@@ -28,13 +33,10 @@ var Canaries = &Observation{Name: "canary", Strikes: true, Watch: func(ctx conte
 	if t.Canary == nil {
 		return t.Control.Strike(ctx)
 	}
-	nest := &nest{accepted: make(chan net.Conn)}
-	nestCtx, empty := context.WithCancel(ctx)
+	nest := build(ctx, t.Canary)
+	defer nest.leave()
 	var wg sync.WaitGroup
-	wg.Go(func() { nest.accept(nestCtx, t.Canary.Backend) })
 	defer wg.Wait()
-	defer t.Canary.Backend.Close()
-	defer empty()
 
 	// Dialled one after the other, so that each meets its own far end.
 	var silent []func()
@@ -44,20 +46,42 @@ var Canaries = &Observation{Name: "canary", Strikes: true, Watch: func(ctx conte
 		}
 		near, far, err := nest.pair(ctx, c.addr)
 		if err != nil {
-			return fmt.Errorf("opening the %s canary: %w", c.name, err)
+			rec.Add(Event{From: Probe, Kind: "unopened", Conn: c.name, Why: err.Error()})
+			continue
 		}
 		silent = append(silent, func() { keepSilent(ctx, t.Terms, rec, c.name, near, far) })
 	}
 	for _, watch := range silent {
 		wg.Go(watch)
 	}
+	if t.Canary.Self != "" {
+		wg.Go(func() { knockAtOneself(ctx, t) })
+	}
 	return chat(ctx, t, rec, nest)
-}}
+},
+	After: func(ctx context.Context, t Target, rec *Recorder) error {
+		if t.Canary != nil {
+			fill(ctx, t, rec)
+		}
+		return nil
+	}}
 
 // nest is where the tester's own connections arrive behind the balancer.
-type nest struct{ accepted chan net.Conn }
+type nest struct {
+	canary   *Canary
+	accepted chan net.Conn
+	empty    context.CancelFunc
+	within   sync.WaitGroup
+}
 
-func (n *nest) accept(ctx context.Context, l net.Listener) {
+func build(ctx context.Context, c *Canary) *nest {
+	n := &nest{canary: c, accepted: make(chan net.Conn)}
+	ctx, n.empty = context.WithCancel(ctx)
+	n.within.Go(func() { n.accept(ctx, c.Backend) })
+	return n
+}
+
+func (n *nest) accept(ctx context.Context, l *net.TCPListener) {
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -71,22 +95,154 @@ func (n *nest) accept(ctx context.Context, l net.Listener) {
 	}
 }
 
-// pair opens a connection through the balancer and returns both its ends.
+// leave stops accepting; the listener stays, for whoever builds here next.
+func (n *nest) leave() {
+	n.empty()
+	_ = n.canary.Backend.SetDeadline(time.Now())
+	n.within.Wait()
+	_ = n.canary.Backend.SetDeadline(time.Time{})
+}
+
+// pair opens a connection through the balancer and returns both its ends, with nothing under way between them.
 func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err error) {
-	// Five seconds: a balancer on this machine that takes longer is not forwarding.
-	limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+	// Five seconds beyond what the balancer waits by itself: one on this machine that takes longer is not
+	// forwarding.
+	limited, cancel := context.WithTimeout(ctx, n.canary.Patience+5*time.Second)
 	defer cancel()
 	near, err = (&net.Dialer{}).DialContext(limited, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}
+	defer func() {
+		if err != nil {
+			near.Close()
+		}
+	}()
+	if len(n.canary.Knock) > 0 {
+		if _, err := near.Write(n.canary.Knock); err != nil {
+			return nil, nil, fmt.Errorf("knocking at %s: %w", addr, err)
+		}
+	}
 	select {
 	case far = <-n.accepted:
-		return near, far, nil
 	case <-limited.Done():
-		near.Close()
 		return nil, nil, fmt.Errorf("nothing arrived behind %s: %w", addr, limited.Err())
 	}
+	if err := n.canary.unwrap(limited, far); err != nil {
+		far.Close()
+		return nil, nil, fmt.Errorf("greeting behind %s: %w", addr, err)
+	}
+	return near, far, nil
+}
+
+// unwrap takes what comes before a canary's own bytes off the far end: what the balancer puts in front of
+// a connection, and the knock.
+func (c *Canary) unwrap(ctx context.Context, far net.Conn) error {
+	if len(c.Knock) == 0 {
+		return nil
+	}
+	deadline, _ := ctx.Deadline()
+	_ = far.SetReadDeadline(deadline)
+	defer far.SetReadDeadline(time.Time{})
+	var seen []byte
+	for one := make([]byte, 1); !bytes.HasSuffix(seen, c.Knock); seen = append(seen, one[0]) {
+		if _, err := far.Read(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knockAtOneself dials the frontend that takes the tester for its own backend, and waits to be let in or
+// swallowed; the balancer notes which.
+func knockAtOneself(ctx context.Context, t Target) {
+	// Two seconds: what NATS clients and routes give a connect.
+	limited, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(limited, "tcp", t.Canary.Self)
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	deadline, _ := limited.Deadline()
+	_ = c.SetReadDeadline(deadline)
+	manner(c)
+}
+
+// Fillable is the largest limit that the tester reaches by connections of its own: two descriptors each here
+// and two in the balancer, of which a process has 20,000 or fewer.
+const Fillable = 2000
+
+// fill reaches the limits that nothing has reached so far, and lets a health check find a dead backend. It comes
+// last: nobody else would get a connection meanwhile.
+func fill(ctx context.Context, t Target, rec *Recorder) {
+	for _, f := range families {
+		size, err := strconv.Atoi(t.Terms.Settings[f.settings[0]])
+		if !f.fills || err != nil || size > Fillable || rec.SawAny(f.acted) {
+			continue
+		}
+		fillUp(ctx, t, rec, f, size)
+	}
+	for _, f := range families {
+		value := t.Terms.Settings[f.settings[0]]
+		if !f.down || value == "" || value == f.off || rec.SawAny(f.acted) {
+			continue
+		}
+		t.Canary.Backend.Close()
+		limited, cancel := context.WithTimeout(ctx, t.Terms.Found+late)
+		rec.Await(limited, 0, f.acted)
+		cancel()
+	}
+}
+
+// fillUp opens connections until the limit shows.
+func fillUp(ctx context.Context, t Target, rec *Recorder, f family, size int) {
+	nest := build(ctx, t.Canary)
+	defer nest.leave()
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // 2,000 connections take well below one
+	defer cancel()
+	var held sync.WaitGroup
+	defer held.Wait()
+	held.Go(func() {
+		var far []net.Conn
+		defer func() {
+			for _, c := range far {
+				c.Close()
+			}
+		}()
+		for {
+			select {
+			case c := <-nest.accepted:
+				far = append(far, c)
+			case <-limited.Done():
+				return
+			}
+		}
+	})
+	defer cancel()
+	var near []net.Conn
+	defer func() {
+		for _, c := range near {
+			c.Close()
+		}
+	}()
+	place := rec.Len()
+	for range 2*size + 1 { // a rate shows only beyond what it lets through meanwhile
+		c, err := (&net.Dialer{}).DialContext(limited, "tcp", t.Canary.Addr)
+		if err != nil {
+			break
+		}
+		near = append(near, c)
+		if len(t.Canary.Knock) > 0 {
+			_, _ = c.Write(t.Canary.Knock)
+		}
+		if rec.SawAny(f.acted) {
+			return
+		}
+	}
+	waited, enough := context.WithTimeout(limited, 2*time.Second)
+	defer enough()
+	rec.Await(waited, place, f.acted)
 }
 
 // keepSilent says nothing until the idle timeout and a quarter have passed, then speaks once from the
@@ -166,7 +322,8 @@ func mannerOf(err error) string {
 func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
 	near, far, err := n.pair(ctx, t.Canary.Addr)
 	if err != nil {
-		return fmt.Errorf("opening the chatting canary: %w", err)
+		rec.Add(Event{From: Probe, Kind: "unopened", Conn: "chatting", Why: err.Error()})
+		return t.Control.Strike(ctx)
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -246,194 +403,4 @@ func comeBack(ctx context.Context, t Target, rec *Recorder, n *nest) {
 		rec.Add(Event{From: Probe, Kind: "connected", Took: time.Since(began)})
 		return true
 	})
-}
-
-// Proved says which of the given settings the canaries and the balancer's own events prove to have
-// taken effect, and why the others are not proved. It is pure.
-func Proved(h History) (unproved []string) {
-	for name, value := range h.Terms.Settings {
-		prove, ok := proofs[name]
-		if !ok {
-			unproved = append(unproved, name+": nothing can prove it")
-			continue
-		}
-		if why := prove(h, value); why != "" {
-			unproved = append(unproved, name+"="+value+": "+why)
-		}
-	}
-	return unproved
-}
-
-// proofs of the settings: each returns why it is not proved, or "".
-var proofs = map[string]func(h History, value string) string{
-	"idle-timeout":        provedIdle,
-	"idle-timeout-client": provedIdle,
-	"idle-timeout-server": provedIdle,
-	"idle-expiry":         provedIdle,
-	"idle-keepalive":      provedKeepalive,
-	"max-lifetime": func(h History, _ string) string {
-		e, ok := ended(h, "chatting", "near")
-		return timely(e, ok, h.Terms.Lifetime, "fin")
-	},
-	"stall": func(h History, _ string) string {
-		stalled := h.Terms.duration("stall")
-		for _, e := range h.Kind(Probe, "held") {
-			// The echo under way when the stall began was held for all of it, less the pace of the chat.
-			if e.Took >= stalled-min(echoes, stalled/2) {
-				return ""
-			}
-		}
-		return "no byte of the canary was held for " + spoken(stalled)
-	},
-	"outage": func(h History, _ string) string {
-		if _, ok := ended(h, "chatting", ""); !ok {
-			return "the canary's connection outlived it"
-		}
-		if _, ok := h.First(Probe, "refused"); !ok {
-			return "no connection of the canary was refused"
-		}
-		return cameBack(h)
-	},
-	"restart": func(h History, value string) string {
-		_, dead := ended(h, "chatting", "")
-		_, survived := h.First(Probe, "survived")
-		switch {
-		case value == "crash" && !dead:
-			return "the canary's connection outlived the crash"
-		case value == "reload" && !survived:
-			return "the canary's connection did not outlive the reload"
-		}
-		if _, ok := h.First(Balancer, map[string]string{"crash": "crash", "reload": "reload"}[value]); !ok {
-			return "the balancer did not restart"
-		}
-		return cameBack(h)
-	},
-	"frontends": func(h History, value string) string {
-		behind := map[string]map[string]bool{}
-		for _, e := range h.Kind(Balancer, "begin") {
-			if !onRoute(e) {
-				continue
-			}
-			if behind[e.Front] == nil {
-				behind[e.Front] = map[string]bool{}
-			}
-			behind[e.Front][e.Backend] = true
-		}
-		if len(behind) == 0 {
-			return "no connection crossed the balancer"
-		}
-		for front, backends := range behind {
-			if value == "per-node" && len(backends) != 1 {
-				return fmt.Sprintf("frontend %s led to %d nodes", front, len(backends))
-			}
-			// All nodes of a lab dial from one address, which a hash of it leads to one backend.
-			if value == "shared" && h.Terms.Settings["balance"] != "source-hash" && (len(behind) != 1 || len(backends) < 2) {
-				return "connections to the one frontend did not reach several nodes"
-			}
-		}
-		return ""
-	},
-	"balance": func(h History, value string) string {
-		reached := map[string]bool{}
-		for _, e := range h.Kind(Balancer, "begin") {
-			if onRoute(e) {
-				reached[e.Backend] = true
-			}
-		}
-		// Every node of a lab on one machine dials from the same address, so that a hash of it leads to one
-		// backend.
-		if value == "source-hash" && len(reached) != 1 {
-			return fmt.Sprintf("one source address reached %d nodes", len(reached))
-		}
-		if value != "source-hash" && len(reached) < 2 {
-			return "connections did not reach several nodes"
-		}
-		return ""
-	},
-}
-
-func cameBack(h History) string {
-	if _, ok := h.Last(Probe, "connected"); !ok {
-		return "the canary never came back"
-	}
-	return ""
-}
-
-func ended(h History, conn, end string) (Event, bool) {
-	for _, e := range h.Kind(Probe, "ended") {
-		if e.Conn == conn && (e.Node == end || e.Node == "" || end == "") {
-			return e, true
-		}
-	}
-	return Event{}, false
-}
-
-// early excuses that the two ends of a connection begin at slightly different moments.
-const early = 20 * time.Millisecond
-
-// timely checks that an end came at its time: never early, and no later than a busy machine excuses.
-func timely(e Event, ok bool, due time.Duration, how string) string {
-	switch {
-	case !ok:
-		return fmt.Sprintf("the canary's connection was not ended (due after %s)", spoken(due))
-	case e.How != how:
-		return fmt.Sprintf("the canary's connection ended by %s, not %s", e.How, how)
-	case e.Took < due-early || e.Took > due+due/4+late:
-		return fmt.Sprintf("the canary's connection ended after %s, due after %s", spoken(e.Took), spoken(due))
-	}
-	return ""
-}
-
-func provedIdle(h History, _ string) string {
-	how := h.Terms.Expiry
-	if how == "fin" || how == "rst" {
-		for _, end := range []string{"near", "far"} {
-			e, ok := ended(h, "silent", end)
-			if why := timely(e, ok, h.Terms.Idle, how); why != "" {
-				return why + " at the " + end + " end"
-			}
-		}
-		return ""
-	}
-	e, ok := spoke(h, "silent")
-	gone := h.Filter(func(e Event) bool { return e.From == Balancer && e.Kind == "expired" && e.Front == CanaryFront })
-	switch {
-	case len(gone) == 0:
-		return "the balancer did not end the silent canary"
-	case gone[0].Took < h.Terms.Idle-early || gone[0].Took > h.Terms.Idle+h.Terms.Idle/4+late:
-		return fmt.Sprintf("the balancer ended the silent canary after %s, due after %s", spoken(gone[0].Took), spoken(h.Terms.Idle))
-	case !ok:
-		return "the silent canary was ended before it spoke"
-	case e.How != how:
-		return fmt.Sprintf("what the silent canary said met %s, not %s", e.How, how)
-	}
-	return ""
-}
-
-func spoke(h History, conn string) (Event, bool) {
-	for _, e := range h.Kind(Probe, "spoke") {
-		if e.Conn == conn {
-			return e, true
-		}
-	}
-	return Event{}, false
-}
-
-func provedKeepalive(h History, value string) string {
-	e, ok := spoke(h, "probed")
-	alive := ok && e.How == "alive"
-	_, dead := ended(h, "probed", "")
-	switch {
-	case !ok && !dead:
-		return "nobody saw what became of the canary with keepalive probes"
-	case value == "counts" && (h.Terms.Probe == 0 || h.Terms.Probe >= h.Terms.Idle):
-		if alive {
-			return "the canary was kept although its probes are rarer than the idle timeout"
-		}
-	case value == "counts" && !alive:
-		return "the canary whose keepalive probes count was ended all the same"
-	case value == "ignored" && alive:
-		return "the canary whose keepalive probes are ignored was kept"
-	}
-	return ""
 }

@@ -15,7 +15,7 @@ func init() {
 			"pairs of nodes and is silent for others. One client an account and node publishes every 25 ms and all others listen. What " +
 			"cannot be delivered while no connection can exist is reported but not held against the balancer; a stall or a reload only " +
 			"delays, so there every message counts.",
-		Speaks:  []string{"frontends", "balance", "max-lifetime", "stall", "outage", "restart"},
+		Speaks:  speaks(ofConnecting, ofCarrying, "max-lifetime", "stall", "outage", "restart", "drain"),
 		Links:   []string{"routes"},
 		Observe: talking,
 		Judge:   judgeDelivery,
@@ -45,7 +45,7 @@ func judgeDelivery(h History) []Finding {
 		return []Finding{{Verdict: Errored, Got: "nobody published during the event"}}
 	}
 	counted := lost
-	if h.Terms.Struck("outage", "restart=crash", "cut") {
+	if h.Terms.Struck("outage", "restart=crash", "drain", "cut") {
 		// Until the routes can be back, nothing can be delivered: the servers' own retry, and what it cost in
 		// the control.
 		// Two nodes that dial each other at the same moment both close the other's route as a duplicate and try

@@ -38,6 +38,7 @@ type Event struct {
 	Dial    string        `json:"dial,omitempty"`  // the address that was dialled
 	How     string        `json:"how,omitempty"`   // manner: fin, rst, silent, …
 	Why     string        `json:"why,omitempty"`   // reason
+	What    string        `json:"what,omitempty"`  // a phrase for the reader
 	Seq     int           `json:"seq,omitempty"`   // sequence number of a message
 	Count   int           `json:"count,omitempty"` // how many
 	Term    uint64        `json:"term,omitempty"`  // Raft term
@@ -143,6 +144,13 @@ func (r *Recorder) Saw(from Source, kind string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.ContainsFunc(r.events, func(e Event) bool { return e.From == from && e.Kind == kind })
+}
+
+// SawAny reports whether an event was written for which want is true.
+func (r *Recorder) SawAny(want func(Event) bool) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.events, want)
 }
 
 // Events returns the timeline so far, by time.

@@ -9,8 +9,8 @@ func init() {
 		Explain: "An ack of an R3 stream says that a majority has the message. In the end every stream is read from its beginning and compared " +
 			"with the acks, and every node's own copy must have the same number of messages and the same last sequence. A write that " +
 			"was not acknowledged may or may not be there.",
-		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
-			"stall", "outage", "restart"},
+		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
+			"stall", "outage", "restart", "drain"),
 		Links:    []string{"routes"},
 		Observe:  streaming,
 		Judge:    judgeAckedLoss,

@@ -13,8 +13,8 @@ func init() {
 			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Twelve R3 " +
 			"streams with spread leaders are published to 10 times a second each; their groups' terms and leaders are read from /raftz " +
 			"four times a second. Quorum is lost while no majority of a group's members agrees on its leader.",
-		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
-			"stall", "outage", "restart"},
+		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
+			"stall", "outage", "restart", "drain"),
 		Links:   []string{"routes"},
 		Observe: streaming,
 		Judge:   judgeQuorum,

@@ -15,7 +15,7 @@ func init() {
 			"cuts off Raft. Routes dialled through one address for all nodes are spread by chance: a third of them meet the dialling " +
 			"node itself and are never tried again. Measured from the moment the balancer begins to forward until /routez of every " +
 			"node lists all of it; NATS has 30 s.",
-		Speaks: []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "stall", "outage", "restart"},
+		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "stall", "outage", "restart", "drain"),
 		Links:  []string{"routes"},
 
 		Observe: Forming,

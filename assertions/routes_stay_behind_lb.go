@@ -14,7 +14,7 @@ func init() {
 		Explain: "Servers tell each other the addresses of their peers and dial them: cluster.advertise if it is set, otherwise the address from " +
 			"which a connection came with the cluster port. A route made that way goes past the balancer, and what was proved about the " +
 			"balancer says nothing about it. Both ends of every route in /routez are compared with the balancer's own addresses.",
-		Speaks:  []string{"frontends", "balance", "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "outage", "restart"},
+		Speaks:  speaks(ofConnecting, nil, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime", "outage", "restart", "bypass"),
 		Links:   []string{"routes"},
 		Observe: Forming,
 		Judge:   judgeStayBehind,

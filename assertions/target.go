@@ -35,9 +35,15 @@ type Account struct {
 // Canary is a frontend of the balancer under test whose only backend is the tester itself, so that both
 // ends of a connection through this balancer are in one hand.
 type Canary struct {
-	Addr    string       // dial here …
-	Backend net.Listener // … and the balancer's connection arrives here
-	Probed  string       // the same for a link that sends TCP keepalive probes every Terms.Probe
+	Addr    string           // dial here …
+	Backend *net.TCPListener // … and the balancer's connection arrives here
+	Probed  string           // the same for a link that sends TCP keepalive probes every Terms.Probe
+	Self    string           // the same for a link that the balancer takes for its backend's own; "" for none
+
+	// Knock is what a connection says first, for a balancer that wants to hear the client before it goes on, or
+	// puts bytes of its own in front; empty for others.
+	Knock    []byte
+	Patience time.Duration // how long the balancer itself waits before it goes on
 }
 
 // Control is the lab's hand on what happens.
@@ -69,6 +75,8 @@ type Terms struct {
 	Strikes []string
 	// Event is how long that event lasts.
 	Event time.Duration
+	// Found is how long the balancer's health check takes at most to find that a backend is gone.
+	Found time.Duration
 	// JetStream is whether the servers run it.
 	JetStream bool
 }

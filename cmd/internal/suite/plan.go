@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -191,13 +192,38 @@ func newScenario(t topologies.Topology, given []string, nats []topologies.KeyVal
 		s.skip = "with one frontend a node there is one backend behind each, and nothing to balance; add --set frontends=shared"
 		return s, nil
 	}
-	if s.profile.Strikes() && s.profile.Duration("max-lifetime") > 0 {
+	if s.strikes() && s.profile.Duration("max-lifetime") > 0 {
 		s.skip = "a connection cannot both end at its max-lifetime and live until the " + strings.Join(slices.DeleteFunc(slices.Clone(s.order),
 			func(name string) bool { return !slices.Contains(events, name) }), " and ") + ", so one of them would go unproved; ask for them one at a time"
 		return s, nil
 	}
+	if s.skip = s.beyond(); s.skip != "" {
+		return s, nil
+	}
 	s.lay(chosen, wanted)
 	return s, nil
+}
+
+// strikes reports whether something happens once in the middle.
+func (s scenario) strikes() bool { return s.profile.Strikes() || s.settings["drain"] != "" }
+
+// beyond says which setting this topology cannot honour, and why; "" if it honours all.
+func (s scenario) beyond() string {
+	if s.profile.Value("engine") == "kernel" {
+		return "engine=kernel needs a runtime that gives the balancer a network of its own; this one has the simulated balancer only"
+	}
+	if v := s.profile.Value("tls"); v != "" && v != "passthrough" {
+		return "tls=" + v + ": routes have no TLS in this topology, so there is nothing for the balancer to terminate"
+	}
+	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" {
+		return "hairpin=denied: with one frontend a node nobody is balanced back to itself; add --set frontends=shared"
+	}
+	for _, limit := range []string{"source-ports", "max-connections", "connect-rate"} {
+		if n, err := strconv.Atoi(s.settings[limit]); err == nil && n > assertions.Fillable && len(s.order) == 1 {
+			return fmt.Sprintf("%s=%d: a cluster of three nodes comes nowhere near it, and the tester can reach limits of up to %d only", limit, n, assertions.Fillable)
+		}
+	}
+	return ""
 }
 
 // fronts is the frontends setting, per-node where nothing is said: one address for all nodes is what a
@@ -227,7 +253,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	var quiet, busy, either []assertions.Assertion
 	for _, a := range judged {
 		switch {
-		case a.Observe.JetStream && factor > 1 && waits.waits() && !s.profile.Strikes() && s.settings["frontends"] == "":
+		case a.Observe.JetStream && factor > 1 && waits.waits() && !s.strikes() && s.settings["frontends"] == "":
 			s.left = append(s.left, left{a, "JetStream is judged in real time only: add --time-scale 1"})
 		case a.Observe.Alone:
 			quiet = append(quiet, a)
@@ -243,13 +269,13 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 		busy = append(busy, either...)
 	}
 	if len(quiet) > 0 {
-		if len(busy) == 0 && s.profile.Strikes() {
+		if len(busy) == 0 && s.strikes() {
 			factor = 1 // events are never scaled, and here they meet the pings of quiet routes
 		}
 		s.labs = append(s.labs, s.lab(quiet, factor))
 	}
 	if len(busy) > 0 {
-		if !waits.waits() || s.profile.Strikes() || slices.ContainsFunc(busy, func(a assertions.Assertion) bool { return a.Observe.JetStream }) {
+		if !waits.waits() || s.strikes() || slices.ContainsFunc(busy, func(a assertions.Assertion) bool { return a.Observe.JetStream }) {
 			factor = 1
 		}
 		s.labs = append(s.labs, s.lab(busy, factor))
@@ -263,7 +289,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 
 var (
 	idle   = []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive"}
-	events = []string{"stall", "outage", "restart"}
+	events = []string{"stall", "outage", "restart", "drain"}
 )
 
 func (s scenario) timers() timers {
@@ -286,8 +312,8 @@ func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
 		l.starts = luckyStarts
 	}
 	for name, value := range l.proves {
-		if value == "none" {
-			delete(l.proves, name) // what is switched off needs no proof
+		if n, err := strconv.Atoi(value); value == "none" || err == nil && n > assertions.Fillable {
+			delete(l.proves, name) // what is switched off needs no proof, and what nothing here can reach has none
 		}
 	}
 	return l

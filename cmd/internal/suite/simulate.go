@@ -2,11 +2,13 @@ package suite
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -117,7 +119,7 @@ func (l lab) length() time.Duration {
 func (l lab) control() lab {
 	c := l
 	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), "per-node", nil, 1
-	c.cut = l.profile.Strikes()
+	c.cut = l.profile.Strikes() || l.drains()
 	c.factor = 1
 	if l.quiet() && !l.jetStream() {
 		c.factor = timers{ping: l.routing().PingInterval}.factor(fastest)
@@ -154,14 +156,20 @@ func (l lab) terms(client assertions.ClientTuning) assertions.Terms {
 		Settings: l.proves, JetStream: l.jetStream(),
 		Event: l.profile.Duration("stall") + l.profile.Duration("outage"),
 	}
+	if fall, err := strconv.Atoi(l.profile.Value("health-fall")); err == nil {
+		terms.Found = time.Duration(fall+1) * l.scaled(l.profile.Duration("health-interval"))
+	}
 	for _, name := range events {
 		switch value := l.profile.Value(name); {
-		case value == "none" || value == "":
+		case value == "none" || value == "" || name == "drain":
 		case name == "restart":
 			terms.Strikes = append(terms.Strikes, name+"="+value)
 		default:
 			terms.Strikes = append(terms.Strikes, name)
 		}
+	}
+	if l.drains() {
+		terms.Strikes, terms.Event = append(terms.Strikes, "drain"), terms.Event+l.profile.Duration("drain")+removed
 	}
 	if l.cut {
 		terms.Strikes = append(terms.Strikes, "cut")
@@ -200,7 +208,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	terms := l.terms(client)
 	defer func() { h = rec.History(terms) }()
 
-	nest, err := net.Listen("tcp", "127.0.0.1:0")
+	nest, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return h, fmt.Errorf("listening for the canary: %w", err)
 	}
@@ -236,7 +244,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
 	target := assertions.Target{Client: client, Terms: terms,
-		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest}}
+		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Knock: knock(l.profile), Patience: patience(l.profile)}}
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
@@ -271,6 +279,44 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	return h, watch(ctx, l.observations(), target, rec, l.event(balancer, target, rec))
 }
 
+// knock is what a connection has to say before a balancer of that profile goes on with it.
+func knock(p proxies.Profile) []byte {
+	switch p.Value("inspection") {
+	case "http":
+		return []byte("GET /canary HTTP/1.1\r\nHost: lbtest\r\n\r\n")
+	case "tls-hello":
+		return hello()
+	case "client-first":
+		return []byte("canary\n")
+	}
+	if v := p.Value("proxy-protocol"); v != "" && v != "off" {
+		return []byte("canary\n")
+	}
+	return nil
+}
+
+// patience is how long such a balancer waits of its own accord.
+func patience(p proxies.Profile) time.Duration {
+	if p.Value("inspection") == "wait-end" {
+		return p.Duration("inspection-delay")
+	}
+	return 0
+}
+
+// hello is the first message of any TLS client.
+func hello() []byte {
+	near, far := net.Pipe()
+	defer near.Close()
+	go func() {
+		defer far.Close()
+		_ = tls.Client(far, &tls.Config{ServerName: "lbtest"}).Handshake() // nobody answers; its first words are all that is wanted
+	}()
+	// Far more than a ClientHello has, which comes in one write.
+	buf := make([]byte, 16<<10)
+	n, _ := near.Read(buf)
+	return buf[:n]
+}
+
 func routesOf(nodes []assertions.Node) []proxies.Backend {
 	var all []proxies.Backend
 	for _, n := range nodes {
@@ -290,10 +336,33 @@ func (l lab) event(b *proxies.Balancer, t assertions.Target, rec *assertions.Rec
 			}
 			return nil
 		}
+	case l.drains():
+		return func(ctx context.Context) error { return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[len(t.Nodes)-1].Name)) }
 	case l.profile.Strikes():
 		return b.Strike
 	}
 	return func(context.Context) error { return nil }
+}
+
+// drains reports whether what becomes of a removed backend's connections is asked.
+func (l lab) drains() bool { return l.proves["drain"] != "" }
+
+// removed is how long a backend stays out of rotation beyond its drain time: long enough for what drain ends to
+// be missed and made again.
+const removed = 3 * time.Second
+
+// rotate takes a backend out of rotation, leaves it time, and puts it back.
+func (l lab) rotate(ctx context.Context, b *proxies.Balancer, backend string) error {
+	if err := b.Remove(backend); err != nil {
+		return err
+	}
+	timer := time.NewTimer(l.profile.Duration("drain") + removed)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return b.Restore(backend)
 }
 
 // watch runs the observations: what others build on first, then all side by side, then the last looks.
@@ -408,7 +477,7 @@ func (h *hand) leave(ctx context.Context) {
 // sees it, Dial the frontend that was dialled.
 func translate(rec *assertions.Recorder, e proxies.Event) assertions.Event {
 	return assertions.Event{At: rec.Since(e.At), From: assertions.Balancer, Kind: e.Kind, Front: e.Front, Backend: e.Backend, Conn: e.Conn,
-		Addr: e.LocalAddr, Dial: e.FrontAddr, How: strings.ToLower(e.How), Why: e.Why, Took: e.Age}
+		Addr: e.LocalAddr, Dial: e.FrontAddr, How: strings.ToLower(e.How), Why: e.Why, What: e.What, Took: e.Age}
 }
 
 func ending(what string, err error) error {
