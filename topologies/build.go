@@ -24,7 +24,8 @@ type Build struct {
 	Topology  Topology
 	Fronts    map[Front]string // host:port of each frontend, known before any node starts; a link without one is direct
 	Tuning    Tuning
-	JetStream bool // off in scaled labs: Raft's timers cannot be scaled
+	JetStream bool    // off in scaled labs: Raft's timers cannot be scaled
+	Behind    Running // what the nodes share their networks with, on a Host; nil for a balancer in this process
 }
 
 // Tuning is what the user gave with --nats, and the factor that time is divided by.

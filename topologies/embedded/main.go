@@ -1,13 +1,16 @@
 package embedded
 
-import "os"
+import (
+	"os"
 
-// A process becomes a node or the cleaner if its first argument says so and its environment says the
-// same; nobody types the one by accident and nobody has the other set.
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// A process becomes a node or the cleaner if its first argument says so and its environment says the same.
 const (
 	nodeWord    = "__nats-node"
 	cleanerWord = "__cleaner"
-	guard       = "LBTEST_PROCESS"
+	guard       = topologies.ModeVariable
 )
 
 // Main must be the first line of main and of each TestMain. In a process that was started as a node

@@ -9,5 +9,6 @@ import (
 
 func TestMain(m *testing.M) {
 	embedded.Main()
+	Main()
 	os.Exit(m.Run())
 }

@@ -208,11 +208,6 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	terms := l.terms(client)
 	defer func() { h = rec.History(terms) }()
 
-	nest, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return h, fmt.Errorf("listening for the canary: %w", err)
-	}
-	defer nest.Close()
 	names := []string{topologies.VIP}
 	if l.fronts == "per-node" {
 		names = l.topology.Nodes()
@@ -221,17 +216,24 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	for _, name := range names {
 		fronts = append(fronts, proxies.Front{Name: name}) // servers' own links send no keepalive
 	}
-	balancer, err := proxies.Listen(l.profile.Scaled(l.factor), fronts, func(e proxies.Event) { rec.Add(translate(rec, e)) })
+	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{l.profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
 	if err != nil {
 		return h, fmt.Errorf("opening the balancer: %w", err)
 	}
 	defer func() { err = errors.Join(err, ending("the balancer", balancer.Close())) }()
+	nest, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(balancer.outside)})
+	if err != nil {
+		return h, fmt.Errorf("listening for the canary: %w", err)
+	}
+	defer nest.Close()
 
 	addresses := map[topologies.Front]string{}
 	for _, name := range names {
-		addresses[topologies.Front{Link: topologies.Routes, Name: name}] = balancer.Addr(name)
+		addresses[topologies.Front{Link: topologies.Routes, Name: name}] = balancer.dialled(name)
 	}
-	deployment, err := rt.Start(ctx, l.build(addresses))
+	build := l.build(addresses)
+	build.Behind = balancer.behind
+	deployment, err := rt.Start(ctx, build)
 	if err != nil {
 		return h, fmt.Errorf("starting %s: %w", l.topology.Name, err)
 	}
@@ -326,7 +328,7 @@ func routesOf(nodes []assertions.Node) []proxies.Backend {
 }
 
 // event is what happens once in the middle.
-func (l lab) event(b *proxies.Balancer, t assertions.Target, rec *assertions.Recorder) func(context.Context) error {
+func (l lab) event(b balancer, t assertions.Target, rec *assertions.Recorder) func(context.Context) error {
 	switch {
 	case l.cut:
 		return func(ctx context.Context) error {
@@ -352,7 +354,7 @@ func (l lab) drains() bool { return l.proves["drain"] != "" }
 const removed = 3 * time.Second
 
 // rotate takes a backend out of rotation, leaves it time, and puts it back.
-func (l lab) rotate(ctx context.Context, b *proxies.Balancer, backend string) error {
+func (l lab) rotate(ctx context.Context, b balancer, backend string) error {
 	if err := b.Remove(backend); err != nil {
 		return err
 	}

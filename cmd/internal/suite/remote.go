@@ -1,0 +1,247 @@
+package suite
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// A balancer that runs elsewhere is told what to do and tells what it does, in lines of JSON:
+//
+//	here   order ───────► its standard input
+//	here ◄─────── message its standard output: the answer to an order, or an event
+//
+// Answers and events keep their order, so what an order caused is known here when it is answered.
+type order struct {
+	ID       int
+	Do       string
+	Profile  *wireProfile                 `json:",omitempty"` // listen
+	Fronts   []proxies.Front              `json:",omitempty"` // listen
+	Backends map[string][]proxies.Backend `json:",omitempty"` // serve
+	Name     string                       `json:",omitempty"` // cut: the connection; remove, restore: the backend
+	Of       int                          `json:",omitempty"` // cancel: the order that is to end early
+}
+
+// What a balancer can be told to do. The first order is listen.
+const (
+	doListen  = "listen"
+	doServe   = "serve"
+	doStrike  = "strike"
+	doCancel  = "cancel"
+	doCut     = "cut"
+	doRemove  = "remove"
+	doRestore = "restore"
+	doClose   = "close"
+)
+
+type message struct {
+	ID    int               `json:",omitempty"` // of the order that is answered
+	Addrs map[string]string `json:",omitempty"` // listen: by frontend
+	Done  bool              `json:",omitempty"` // cut: there was such a connection
+	Error string            `json:",omitempty"`
+	Event *proxies.Event    `json:",omitempty"`
+}
+
+// wireProfile is a profile as text: what a user could have typed.
+type wireProfile struct {
+	Name     string
+	Seed     int64
+	Factor   float64
+	Settings [][2]string // name and value, in the order of the table
+}
+
+func wired(p proxies.Profile, factor float64) *wireProfile {
+	w := &wireProfile{Name: p.Name, Seed: p.Seed, Factor: factor}
+	for _, b := range p.Behaviours {
+		for _, s := range b.Settings() {
+			if v := b.Value(s.Name); v != s.Default {
+				w.Settings = append(w.Settings, [2]string{s.Name, v})
+			}
+		}
+	}
+	return w
+}
+
+// profile gives the profile back, scaled.
+func (w *wireProfile) profile() (proxies.Profile, error) {
+	p := proxies.Profile{Name: w.Name, Seed: w.Seed}
+	for _, s := range w.Settings {
+		var err error
+		if p, err = p.With(s[0], s[1]); err != nil {
+			return p, err
+		}
+	}
+	return p.Scaled(w.Factor), nil
+}
+
+// remote is a balancer that runs elsewhere. Its methods may be called from any goroutine.
+type remote struct {
+	running topologies.Running
+	addrs   map[string]string
+	done    chan struct{} // closed when nothing more can be read
+
+	mu      sync.Mutex
+	last    int
+	waiting map[int]chan message
+	lost    error // why nothing more can be read; valid once waiting is nil
+}
+
+// openRemote has a program that was started in balancerMode open its frontends, and owns it from then
+// on. note is called for each event from one goroutine.
+func openRemote(ctx context.Context, running topologies.Running, o opening, note func(proxies.Event)) (*remote, error) {
+	r := &remote{running: running, done: make(chan struct{}), waiting: map[int]chan message{}}
+	go r.read(note)
+	fronts := make([]proxies.Front, len(o.fronts))
+	for i, f := range o.fronts {
+		f.Listen = "0.0.0.0:0" // on every network that it is on
+		fronts[i] = f
+	}
+	m, err := r.tell(ctx, order{Do: doListen, Profile: wired(o.profile, o.factor), Fronts: fronts})
+	if err != nil {
+		return nil, err
+	}
+	r.addrs = map[string]string{}
+	for name, addr := range m.Addrs {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("reading the address of frontend %s: %w", name, err)
+		}
+		r.addrs[name] = net.JoinHostPort(running.Addr(), port)
+	}
+	return r, nil
+}
+
+func (r *remote) Addr(front string) string { return r.addrs[front] }
+
+func (r *remote) Serve(backends map[string][]proxies.Backend) error {
+	_, err := r.tell(context.Background(), order{Do: doServe, Backends: backends})
+	return err
+}
+
+func (r *remote) Strike(ctx context.Context) error {
+	_, err := r.tell(ctx, order{Do: doStrike})
+	return err
+}
+
+func (r *remote) Cut(conn string) bool {
+	m, err := r.tell(context.Background(), order{Do: doCut, Name: conn})
+	return err == nil && m.Done
+}
+
+func (r *remote) Remove(backend string) error {
+	_, err := r.tell(context.Background(), order{Do: doRemove, Name: backend})
+	return err
+}
+
+func (r *remote) Restore(backend string) error {
+	_, err := r.tell(context.Background(), order{Do: doRestore, Name: backend})
+	return err
+}
+
+// Close lets the balancer end everything by itself, so that its last events are heard and its last
+// trouble is told, and takes the program down.
+func (r *remote) Close() error {
+	_, err := r.tell(context.Background(), order{Do: doClose})
+	err = errors.Join(err, r.running.Close())
+	<-r.done
+	return err
+}
+
+// tell sends an order and waits for its answer. When ctx ends, an event under way is ended early and its
+// answer waited for all the same.
+func (r *remote) tell(ctx context.Context, o order) (message, error) {
+	answered := make(chan message, 1)
+	r.mu.Lock()
+	if r.waiting == nil {
+		err := r.lost
+		r.mu.Unlock()
+		return message{}, fmt.Errorf("telling the balancer to %s: %w", o.Do, err)
+	}
+	r.last++
+	o.ID = r.last
+	r.waiting[o.ID] = answered
+	err := r.sendLocked(o)
+	if err != nil {
+		delete(r.waiting, o.ID)
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return message{}, fmt.Errorf("telling the balancer to %s: %w", o.Do, err)
+	}
+	ended := ctx.Done()
+	for {
+		select {
+		case m, ok := <-answered:
+			switch {
+			case !ok:
+				return m, fmt.Errorf("telling the balancer to %s: %w", o.Do, r.lost)
+			case m.Error != "" && ctx.Err() != nil:
+				return m, fmt.Errorf("%w (%s)", context.Cause(ctx), m.Error)
+			case m.Error != "":
+				return m, errors.New(m.Error)
+			}
+			return m, nil
+		case <-ended:
+			ended = nil
+			if o.Do == doStrike {
+				r.mu.Lock()
+				err = r.sendLocked(order{Do: doCancel, Of: o.ID})
+				r.mu.Unlock()
+			} else {
+				err = context.Cause(ctx)
+			}
+			if err != nil {
+				return message{}, fmt.Errorf("telling the balancer to %s: %w", o.Do, err)
+			}
+		}
+	}
+}
+
+// sendLocked writes one line. Orders are few and small: the pipe never fills.
+func (r *remote) sendLocked(o order) error {
+	line, err := json.Marshal(o)
+	if err != nil {
+		return err
+	}
+	_, err = r.running.Write(append(line, '\n'))
+	return err
+}
+
+// read hands out what the balancer says until it says no more.
+func (r *remote) read(note func(proxies.Event)) {
+	defer close(r.done)
+	said := json.NewDecoder(r.running)
+	for {
+		var m message
+		if err := said.Decode(&m); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = errors.New("its program has ended")
+			}
+			r.mu.Lock()
+			r.lost = err
+			for _, answered := range r.waiting {
+				close(answered)
+			}
+			r.waiting = nil
+			r.mu.Unlock()
+			return
+		}
+		if m.Event != nil {
+			note(*m.Event)
+			continue
+		}
+		r.mu.Lock()
+		if answered, ok := r.waiting[m.ID]; ok {
+			delete(r.waiting, m.ID)
+			answered <- m
+		}
+		r.mu.Unlock()
+	}
+}
