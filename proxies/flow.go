@@ -36,7 +36,7 @@ type Flow struct {
 	start   time.Duration // began, in the balancer's time
 	asks    []func(Quiet) time.Duration
 	filters [2][]Filter // by Direction
-	links   *links      // nil while no toxic is staged
+	links   *toxicLane  // nil while no toxic is staged
 
 	dialFrom func() (net.Addr, error)
 	onEnd    []func(closedFirst bool)
@@ -159,7 +159,7 @@ func (f *Flow) Watch(ask func(Quiet) time.Duration) { f.asks = append(f.asks, as
 // Stage puts a byte fault into one direction, behind those staged before. Faults are staged in Admit.
 func (f *Flow) Stage(d Direction, t Toxic) error {
 	if f.links == nil {
-		f.links = newLinks(f)
+		f.links = newToxicLane(f)
 	}
 	return f.links.stage(d, t)
 }
@@ -326,6 +326,11 @@ func (f *Flow) give(to *leg, data []byte) {
 		return
 	}
 	n, err := to.write(data)
+	f.gave(to, n, err)
+}
+
+// gave counts what was written to a leg, and ends a flow that could not be written to.
+func (f *Flow) gave(to *leg, n int, err error) {
 	to.sent.Add(int64(n))
 	if len(f.asks) > 0 && n > 0 {
 		to.touch(f.clock.now())

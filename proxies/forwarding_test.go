@@ -448,7 +448,12 @@ func TestAPolicyMayRefuseAndIsClosedAtTheEnd(t *testing.T) {
 }
 
 func TestAToxicThatCannotBeStagedRefusesTheConnection(t *testing.T) {
-	for _, toxic := range []Toxic{{Type: "reset_peer"}, {Type: "no-such"}, {"latency", map[string]string{"latency": "long"}}} {
+	for _, toxic := range []Toxic{
+		{Type: "no-such"},
+		{"latency", map[string]string{"latency": "long"}},
+		{"slicer", map[string]int{"average_size": 0}}, // for which toxiproxy's own ends the process
+		{"bandwidth", map[string]int{"rate": -1}},     // likewise
+	} {
 		t.Run(toxic.Type, func(t *testing.T) {
 			l := start(t, withToxics(toxic))
 			expect(t, "client", l.dial("n1"), eof)

@@ -1,19 +1,18 @@
 package proxies
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"slices"
-	"sync"
+	"strings"
+	"time"
 
-	"github.com/Shopify/toxiproxy/v2"
 	"github.com/Shopify/toxiproxy/v2/stream"
 	"github.com/Shopify/toxiproxy/v2/toxics"
 	"github.com/rs/zerolog"
+	"github.com/rs/zerolog/log"
 )
 
 // Toxic is a byte fault by its toxiproxy type and attributes, such as latency with {"latency": 50}.
@@ -22,156 +21,92 @@ type Toxic struct {
 	Attributes any // what encodes to the JSON object that toxiproxy documents for the type; nil for none
 }
 
-// engine holds what toxiproxy's links want of their server: metrics and a log, both unused here.
-var engine = sync.OnceValue(func() *toxiproxy.ApiServer {
-	return toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-})
-
-// links is the toxic lane: a flow as two toxiproxy links. Each flow has a toxiproxy collection of its own, so
-// that a client which does not read can hold up nobody else, names cannot collide, and a toxic can
-// know its connection.
-type links struct {
-	flow  *Flow
-	proxy *toxiproxy.Proxy
+// StagedToxic is a toxic and its place at a frontend.
+type StagedToxic struct {
+	Toxic
+	Name      string // "" for the type and the direction, such as latency_downstream
+	Direction Direction
+	Toxicity  float64 // the chance, from 0 to 1, that a connection gets it; drawn once for each
 }
 
-func newLinks(f *Flow) *links {
-	return &links{flow: f, proxy: toxiproxy.NewProxy(engine(), f.id, "", "")}
+// What toxiproxy calls the two directions.
+var streams = map[Direction]string{Up: "upstream", Down: "downstream"}
+
+// name is what it is known by.
+func (s StagedToxic) name() string { return cmp.Or(s.Name, s.Type+"_"+streams[s.Direction]) }
+
+// The parts of toxiproxy that chains are made of.
+type (
+	piece   = stream.StreamChunk
+	stub    = toxics.ToxicStub
+	wrapper = toxics.ToxicWrapper
+)
+
+func newStub(in <-chan *piece, out chan<- *piece) *stub { return toxics.NewToxicStub(in, out) }
+
+// order is a toxic that a flow is to have in one direction.
+type order struct {
+	name, kind string
+	attributes string // as JSON
 }
 
-// stage adds a toxic to the end of one direction's chain.
-func (l *links) stage(d Direction, t Toxic) error {
-	if t.Type == "reset_peer" {
-		// Toxiproxy sets the linger time of bare sockets only, and panics on others.
-		return errors.New("staging reset_peer: a flow is reset by ending it with Reset")
-	}
-	streams := map[Direction]string{Up: "upstream", Down: "downstream"}
-	spec, err := json.Marshal(map[string]any{
-		"name":       fmt.Sprintf("%s-%s-%d", t.Type, streams[d], len(l.proxy.Toxics.GetToxicArray())),
-		"type":       t.Type,
-		"stream":     streams[d],
-		"toxicity":   1, // always: chance per connection is not a matter of the chain
-		"attributes": t.Attributes,
-	})
-	if err != nil {
-		return fmt.Errorf("staging %s: %w", t.Type, err)
-	}
-	added, err := l.proxy.Toxics.AddToxicJson(bytes.NewReader(spec))
-	if err != nil {
-		return fmt.Errorf("staging %s: %w", t.Type, err)
-	}
-	if h, ok := added.Toxic.(*hold); ok {
-		h.flow = l.flow
-	}
-	return nil
-}
-
-func (l *links) start() {
-	f := l.flow
-	l.proxy.Toxics.StartLink(engine(), "up", source{f.client.conn, f, f.client}, sink{f.server.conn, f, f.server}, stream.Upstream)
-	l.proxy.Toxics.StartLink(engine(), "down", source{f.server.conn, f, f.server}, sink{f.client.conn, f, f.client}, stream.Downstream)
-}
-
-// release takes the toxics out of a flow that is over, so that bytes which wait in them (a latency
-// holds up to 1,024 chunks) do not keep its goroutines.
-func (l *links) release() { l.proxy.Toxics.ResetToxics(context.Background()) }
-
-// piece is the largest chunk given to a link: the largest that toxiproxy's own links pass, so that its
-// toxics see what they see there. Twice as much was measured to be no faster.
-const piece = 32 << 10
-
-// source is the end of a link that is read. io.Copy uses its WriteTo.
-type source struct {
-	io.Reader
-	flow *Flow
-	leg  *leg
-}
-
-func (s source) WriteTo(w io.Writer) (int64, error) {
-	total := int64(0)
-	for {
-		data := s.flow.take(s.leg)
-		if data == nil {
-			n, err := w.Write(s.flow.filtered(s.leg, nil))
-			return total + int64(n), err
-		}
-		for rest := range slices.Chunk(s.flow.filtered(s.leg, data), piece) {
-			n, err := w.Write(rest) // copies
-			total += int64(n)
-			if err != nil {
-				release(data)
-				return total, err
-			}
-		}
-		release(data)
-	}
-}
-
-// sink is the end of a link that is written. io.Copy uses its ReadFrom. It goes on reading when the
-// socket cannot be written any more: a link whose writer stops early leaves the goroutines before it
-// blocked for ever.
-type sink struct {
-	io.Writer
-	flow *Flow
-	leg  *leg
-}
-
-// ReadFrom waits with a buffer of one byte, so that idle connections cost little, and takes what else
-// is there without waiting.
-func (s sink) ReadFrom(r io.Reader) (int64, error) {
-	in, ok := r.(*stream.ChanReader)
-	if !ok {
-		return 0, fmt.Errorf("reading toxiproxy's link: unexpected %T", r)
-	}
-	var first [1]byte
-	total := int64(0)
-	for {
-		in.SetInterrupt(nil)
-		n, err := in.Read(first[:])
+// ordered puts a toxic into the form in which chains compare it, once it is known to be possible.
+func ordered(name string, t Toxic) (order, error) {
+	o := order{name: name, kind: t.Type, attributes: "{}"}
+	if t.Attributes != nil {
+		attributes, err := json.Marshal(t.Attributes)
 		if err != nil {
-			return total, ignoreEOF(err)
+			return o, fmt.Errorf("staging %s: %w", t.Type, err)
 		}
-		if n == 0 {
-			continue // an empty chunk
-		}
-		buf := chunks.Get().(*[chunk]byte)
-		buf[0] = first[0]
-		in.SetInterrupt(closed)
-		more, err := in.Read(buf[1:])
-		s.flow.give(s.leg, buf[:1+more])
-		chunks.Put(buf)
-		total += int64(1 + more)
-		if err != nil && !errors.Is(err, stream.ErrInterrupted) {
-			return total, ignoreEOF(err)
-		}
+		o.attributes = string(attributes)
+	}
+	_, err := o.made()
+	return o, err
+}
+
+// made is a toxic of its own for one flow, so that nobody changes the attributes of one that is running.
+func (o order) made() (*wrapper, error) {
+	// Toxicity is drawn for a connection, not as toxiproxy does each time a toxic is set going.
+	w := &wrapper{Name: o.name, Type: o.kind, Toxicity: 1}
+	if toxics.New(w) == nil {
+		return nil, fmt.Errorf("staging %s: no such toxic (toxics: %s)", o.kind, strings.Join(slices.Sorted(maps.Keys(toxics.ToxicRegistry)), ", "))
+	}
+	if err := json.Unmarshal([]byte(o.attributes), w.Toxic); err != nil {
+		return nil, fmt.Errorf("staging %s: %w", o.kind, err)
+	}
+	return w, nil
+}
+
+// bound is a toxic of ours that knows the flow it is in.
+type bound interface{ bind(*Flow) }
+
+// cleanup has a toxic do what it does on being taken off a connection: timeout ends it, since bytes are missing.
+func cleanup(w *wrapper, s *stub) {
+	if c, ok := w.Toxic.(toxics.CleanupToxic); ok {
+		c.Cleanup(s)
 	}
 }
 
-// Close is the end of the stream, not of the connection: toxiproxy calls it when its chain has run
-// dry, while the other direction may well go on.
-func (s sink) Close() error {
-	s.flow.delivered(s.leg)
+// state is what a toxic remembers about its connection, nil for most.
+func state(w *wrapper) any {
+	if s, ok := w.Toxic.(toxics.StatefulToxic); ok {
+		return s.NewState()
+	}
 	return nil
 }
 
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
+func init() {
+	log.Logger = zerolog.Nop() // toxiproxy's bandwidth toxic writes to it whatever logger a server has
+	toxics.Register(stall, new(hold))
+	toxics.Register("reset_peer", new(resetPeer))
+	toxics.Register("bandwidth", new(bandwidthToxic))
+	toxics.Register("slicer", new(slicerToxic))
 }
-
-// closed interrupts a ChanReader at once.
-var closed = func() chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()
 
 // hold is the toxic of a stall: it passes chunks on, in order, while the balancer's clock runs.
 type hold struct{ flow *Flow }
 
-func init() { toxics.Register(stall, new(hold)) }
+func (h *hold) bind(f *Flow) { h.flow = f }
 
 // Pipe implements toxics.Toxic.
 func (h *hold) Pipe(stub *toxics.ToxicStub) {
@@ -180,7 +115,20 @@ func (h *hold) Pipe(stub *toxics.ToxicStub) {
 		case <-stub.Interrupt:
 			return
 		case c := <-stub.Input:
-			h.flow.clock.running(h.flow.done) // of a flow that is over, bytes go on to be dropped
+			// Of a flow that is over, bytes go on to be dropped.
+			for s := h.flow.clock.state.Load(); s.moving != nil; s = h.flow.clock.state.Load() {
+				select {
+				case <-s.moving:
+					continue
+				case <-h.flow.done:
+				case <-stub.Interrupt:
+					if c != nil {
+						stub.Output <- c
+					}
+					return
+				}
+				break
+			}
 			if c == nil {
 				stub.Close()
 				return
@@ -188,4 +136,83 @@ func (h *hold) Pipe(stub *toxics.ToxicStub) {
 			stub.Output <- c
 		}
 	}
+}
+
+// resetPeer is toxiproxy's reset_peer, which knows bare sockets only and sends a FIN on connections that were
+// open before it came: the first bytes in its direction, or their end, start the time after which both
+// ends are reset, and nothing passes from then on.
+type resetPeer struct {
+	Timeout int64 `json:"timeout"` // milliseconds
+	flow    *Flow
+}
+
+func (r *resetPeer) bind(f *Flow) { r.flow = f }
+
+// NewState implements toxics.StatefulToxic: the time of the reset, which a change elsewhere in the chain does
+// not put off.
+func (r *resetPeer) NewState() any { return new(time.Time) }
+
+// Pipe implements toxics.Toxic.
+func (r *resetPeer) Pipe(stub *toxics.ToxicStub) {
+	at := stub.State.(*time.Time)
+	input := stub.Input
+	var due <-chan time.Time
+	for {
+		if due == nil && !at.IsZero() {
+			due = time.After(time.Until(*at))
+		}
+		select {
+		case <-stub.Interrupt:
+			return
+		case <-due:
+			r.flow.End(Reset, "reset_peer")
+			stub.Close()
+			return
+		case c := <-input:
+			if at.IsZero() {
+				*at = time.Now().Add(time.Duration(r.Timeout) * time.Millisecond)
+			}
+			if c == nil {
+				input = nil
+			}
+		}
+	}
+}
+
+// bandwidthToxic and slicerToxic are toxiproxy's, but for attributes with which those end the process: a
+// negative rate slices out of range, a size of zero is halved for ever.
+type (
+	bandwidthToxic struct{ toxics.BandwidthToxic }
+	slicerToxic    struct{ toxics.SlicerToxic }
+)
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *bandwidthToxic) UnmarshalJSON(data []byte) error {
+	given := b.BandwidthToxic
+	if err := json.Unmarshal(data, &given); err != nil {
+		return err
+	}
+	if given.Rate < 0 {
+		return fmt.Errorf("rate=%d: a rate is 0 (nothing passes) or more KB/s", given.Rate)
+	}
+	b.BandwidthToxic = given
+	return nil
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (s *slicerToxic) UnmarshalJSON(data []byte) error {
+	given := s.SlicerToxic
+	if err := json.Unmarshal(data, &given); err != nil {
+		return err
+	}
+	switch {
+	case given.AverageSize < 1:
+		return fmt.Errorf("average_size=%d: slices are 1 byte or more", given.AverageSize)
+	case given.SizeVariation < 0 || given.SizeVariation >= given.AverageSize:
+		return fmt.Errorf("size_variation=%d: from 0 to less than the average_size of %d", given.SizeVariation, given.AverageSize)
+	case given.Delay < 0:
+		return fmt.Errorf("delay=%d: microseconds, from 0", given.Delay)
+	}
+	s.SlicerToxic = given
+	return nil
 }

@@ -47,8 +47,8 @@ type owner struct {
 var owners = map[string][]owner{
 	"github.com/nats-io/nats-server/v2":           {{pkg: "topologies/embedded"}},
 	"github.com/testcontainers/testcontainers-go": {{pkg: "docker"}},
-	"github.com/Shopify/toxiproxy/v2":             {{pkg: "proxies", files: []string{"toxics.go"}}},
-	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go"}}}, // toxiproxy's logger is one
+	"github.com/Shopify/toxiproxy/v2":             {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},
+	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}}, // toxiproxy's logger is one
 	"github.com/google/nftables":                  {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},
