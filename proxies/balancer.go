@@ -15,6 +15,10 @@ type Front struct {
 	Name   string
 	Listen string // host:port; "" for 127.0.0.1 and a free port
 
+	// Shared lets other processes listen at the same address, if they share it too; Linux spreads the
+	// connections over them. One process alone is bounded by its file descriptors, two a connection.
+	Shared bool
+
 	// Keepalive is how often the links that dial this frontend send TCP keepalive probes, as
 	// modelled; 0 for links that send none, such as nats-server's own.
 	Keepalive time.Duration

@@ -27,7 +27,7 @@ func openDoor(f Front) (*door, error) {
 	if f.Listen == "" {
 		f.Listen = "127.0.0.1:0"
 	}
-	addr, hold, err := holdPort(f.Listen)
+	addr, hold, err := holdPort(f.Listen, f.Shared)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +41,14 @@ func openDoor(f Front) (*door, error) {
 
 // reopen listens at the door's address.
 func (d *door) reopen() error {
-	// Keepalives of our own would be activity that the balancer under test does not have.
-	l, err := (&net.ListenConfig{KeepAlive: -1}).Listen(context.Background(), "tcp", d.addr)
+	// Keepalives of our own would be activity that the balancer under test does not have, and few balancers
+	// speak multipath TCP, which Go's listeners offer by themselves.
+	config := net.ListenConfig{KeepAlive: -1}
+	config.SetMultipathTCP(false)
+	if d.Shared {
+		config.Control = sharePort
+	}
+	l, err := config.Listen(context.Background(), "tcp", d.addr)
 	if err != nil {
 		return err
 	}

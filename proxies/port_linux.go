@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,8 +14,8 @@ import (
 // holdPort binds an address without listening at it, for the balancer's whole life. With
 // SO_REUSEADDR on both, Linux lets one bound socket and one listening socket share a port, so the
 // listener can come and go while nobody else is given the port, and connecting is refused meanwhile.
-// It answers with the address that listeners are to use.
-func holdPort(listen string) (addr string, hold io.Closer, err error) {
+// It answers with the address that listeners are to use. A shared port is others' as well.
+func holdPort(listen string, shared bool) (addr string, hold io.Closer, err error) {
 	at, err := net.ResolveTCPAddr("tcp", listen)
 	if err != nil {
 		return "", nil, err
@@ -31,8 +32,13 @@ func holdPort(listen string) (addr string, hold io.Closer, err error) {
 		return "", nil, fmt.Errorf("making a socket: %w", err)
 	}
 	held := socket(fd)
+	sharing := 0
+	if shared {
+		sharing = 1
+	}
 	if err := errors.Join(
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, sharing),
 		unix.Bind(fd, sockaddr),
 	); err != nil {
 		return "", nil, errors.Join(fmt.Errorf("binding %s: %w", listen, err), held.Close())
@@ -48,6 +54,15 @@ func holdPort(listen string) (addr string, hold io.Closer, err error) {
 		at.Port = n.Port
 	}
 	return at.String(), held, nil
+}
+
+// sharePort lets other processes listen where this socket does.
+func sharePort(_, _ string, c syscall.RawConn) error {
+	var err error
+	if failed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) }); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // socket is a socket that is only held.
