@@ -49,6 +49,7 @@ var owners = map[string][]owner{
 	"github.com/testcontainers/testcontainers-go": {{pkg: "docker"}},
 	"github.com/Shopify/toxiproxy/v2":             {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},
 	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}}, // toxiproxy's logger is one
+	"github.com/pires/go-proxyproto":              {{pkg: "proxies", files: []string{"proxy_protocol.go"}}},
 	"github.com/google/nftables":                  {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},
