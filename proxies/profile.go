@@ -11,9 +11,77 @@ import (
 // Profile is a load balancer described: a value that can be listed, changed, scaled and compared.
 type Profile struct {
 	Name, About string
-	Source      string // where the numbers were read, for a balancer that exists
-	Seed        int64  // what chance in it starts from; the same seed gives the same choices
+	Source      string   // where the numbers were read, for a balancer that exists
+	Checked     string   // the month of the source, or in which it was read
+	Unverified  []Doubt  // what the source does not settle
+	Ranges      []Range  // what its vendor lets users set
+	Notes       []string // what it does beyond its settings, a sentence each
+	Seed        int64    // what chance in it starts from; the same seed gives the same choices
 	Behaviours  []Behaviour
+
+	stated []string // the settings that With was given, defaults included
+}
+
+// Doubt is a setting that nobody has verified, and what is assumed.
+type Doubt struct{ Setting, Assumed string }
+
+// Range is what a vendor lets users set.
+type Range struct {
+	Setting  string
+	Min, Max time.Duration // 0 for a bound that is not documented; the same for a value that is fixed
+}
+
+// Stated is a setting that a profile says something about.
+type Stated struct{ Setting, Value string }
+
+// Stated lists what the profile says, in the table's order: what With was given, be it the default, and what
+// differs from the default.
+func (p Profile) Stated() []Stated {
+	var all []Stated
+	for _, s := range Settings() {
+		if v := p.Value(s.Name); v != s.Default || slices.Contains(p.stated, s.Name) {
+			all = append(all, Stated{s.Name, v})
+		}
+	}
+	return all
+}
+
+// Doubtful reports whether a setting is unverified.
+func (p Profile) Doubtful(setting string) bool {
+	return slices.ContainsFunc(p.Unverified, func(d Doubt) bool { return d.Setting == setting })
+}
+
+// Unknown reports whether a setting is unverified and the profile assumes nothing about it either.
+func (p Profile) Unknown(setting string) bool {
+	return p.Doubtful(setting) && !slices.ContainsFunc(p.Stated(), func(s Stated) bool { return s.Setting == setting })
+}
+
+// Manners are the values of idle-expiry that the profile may stand for: one, or all of them where it ends
+// idle connections in a manner that is unknown.
+func (p Profile) Manners() []string {
+	ends := slices.ContainsFunc([]string{idleTimeout, idleTimeoutClient, idleTimeoutServer}, func(s string) bool { return p.Duration(s) > 0 })
+	if ends && p.Unknown(idleExpiry) {
+		return []string{string(Close), string(Reset), string(Vanish), string(ResetOnNext)}
+	}
+	return []string{p.Value(idleExpiry)}
+}
+
+// Beyond says of a setting that its vendor would not take the profile's value; "" if it would, or nobody knows.
+func (p Profile) Beyond(setting string) string {
+	i := slices.IndexFunc(p.Ranges, func(r Range) bool { return r.Setting == setting })
+	if i < 0 {
+		return ""
+	}
+	r, d := p.Ranges[i], p.Duration(setting)
+	switch {
+	case r.Min == r.Max && d != r.Min:
+		return fmt.Sprintf("%s=%s cannot be set on %s, which fixes it at %s", setting, p.Value(setting), p.Name, formatDuration(r.Min))
+	case d == 0 || d >= r.Min && (r.Max == 0 || d <= r.Max):
+		return ""
+	case r.Max == 0:
+		return fmt.Sprintf("%s=%s cannot be set on %s, which takes %s or more", setting, p.Value(setting), p.Name, formatDuration(r.Min))
+	}
+	return fmt.Sprintf("%s=%s cannot be set on %s, which takes %s to %s", setting, p.Value(setting), p.Name, formatDuration(r.Min), formatDuration(r.Max))
 }
 
 // Direct is the balancer that only forwards: the control of every comparison.
@@ -41,6 +109,7 @@ func (p Profile) With(setting, value string) (Profile, error) {
 	// Policies act in the table's order whatever the order of the flags.
 	slices.SortStableFunc(changed, byRow)
 	p.Behaviours = changed
+	p.stated = append(slices.Clone(p.stated), setting)
 	return p, nil
 }
 
@@ -49,11 +118,7 @@ func unknownSetting(given string) error {
 	for _, s := range Settings() {
 		names = append(names, s.Name)
 	}
-	meant := ""
-	if close := near(given, names); len(close) > 0 {
-		meant = fmt.Sprintf(": did you mean %s?", strings.Join(close, " or "))
-	}
-	return fmt.Errorf("unknown setting %q%s (settings: %s)", given, meant, strings.Join(names, ", "))
+	return fmt.Errorf("unknown setting %q%s (settings: %s)", given, Meant(given, names), strings.Join(names, ", "))
 }
 
 // Check says which settings make no sense together, and what to add. Its errors are the user's.

@@ -102,11 +102,17 @@ func parseWord(setting, value string, words ...string) (string, error) {
 	if slices.Contains(words, value) {
 		return value, nil
 	}
-	meant := ""
-	if close := near(value, words); len(close) > 0 {
-		meant = fmt.Sprintf(": did you mean %s?", strings.Join(close, " or "))
+	return "", fmt.Errorf("%s=%s%s (allowed: %s)", setting, value, Meant(value, words), strings.Join(words, ", "))
+}
+
+// Meant is the end of an error about a name that does not exist: the names it probably stood for, "" where
+// nothing suggests itself.
+func Meant(given string, names []string) string {
+	close := near(given, names)
+	if len(close) == 0 {
+		return ""
 	}
-	return "", fmt.Errorf("%s=%s%s (allowed: %s)", setting, value, meant, strings.Join(words, ", "))
+	return fmt.Sprintf(": did you mean %s?", strings.Join(close, " or "))
 }
 
 // most is how many near names an error names; more is a list, not a suggestion.

@@ -1,0 +1,139 @@
+// Package profiles is the catalogue: load balancers, firewalls and address translators that exist, as they
+// come, each with the source of its numbers and with what nobody has verified. It also reads the profiles
+// that users write themselves.
+//
+// One file holds one product, and each of its names begins with the file's. To add one, write a file that
+// registers a Profile and the settings that it comes with, as they would be typed after --set. What happens
+// when a node fails or is taken out (health checks, on-down, drain) is not set, since asking for it makes a
+// node fail in a run; a profile's notes say what to add for that.
+package profiles
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/lbtest/lbtest/proxies"
+)
+
+var catalogue []proxies.Profile
+
+// register adds a load balancer with its settings, each as SETTING=VALUE. A mistake in one is a mistake in this
+// program and stops it at once.
+func register(p proxies.Profile, settings ...string) {
+	if p.Name == "" || p.About == "" || p.Source == "" || p.Checked == "" {
+		panic(fmt.Sprintf("profile %q lacks its name, what it is about, its source or when that was read", p.Name))
+	}
+	for _, pair := range settings {
+		setting, value, _ := strings.Cut(pair, "=")
+		if slices.Contains(awaited, setting) && !exists(setting) {
+			continue
+		}
+		var err error
+		if p, err = p.With(setting, value); err != nil {
+			panic(fmt.Sprintf("profile %s: %v", p.Name, err))
+		}
+	}
+	p.Unverified = slices.DeleteFunc(slices.Clone(p.Unverified), func(d proxies.Doubt) bool { return !exists(d.Setting) && slices.Contains(awaited, d.Setting) })
+	if err := check(p); err != nil {
+		panic(fmt.Sprintf("profile %s: %v", p.Name, err))
+	}
+	if _, taken := find(p.Name); taken {
+		panic(fmt.Sprintf("profile %s is registered twice", p.Name))
+	}
+	catalogue = append(catalogue, p)
+}
+
+// check says what contradicts itself in a profile.
+func check(p proxies.Profile) error {
+	errs := []error{p.Check()}
+	for _, d := range p.Unverified {
+		if !exists(d.Setting) {
+			errs = append(errs, fmt.Errorf("unverified.%s: %w", d.Setting, unknown("setting", d.Setting, settings())))
+		}
+	}
+	for _, r := range p.Ranges {
+		if said := p.Beyond(r.Setting); said != "" {
+			errs = append(errs, errors.New(said))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// All lists the catalogue, by name.
+func All() []proxies.Profile {
+	return slices.SortedFunc(slices.Values(catalogue), func(a, b proxies.Profile) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// Names lists the names of the catalogue.
+func Names() []string {
+	var names []string
+	for _, p := range All() {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
+// Find gives a load balancer of the catalogue. The error is the user's and says which name was probably meant.
+func Find(name string) (proxies.Profile, error) {
+	if p, ok := find(name); ok {
+		return p, nil
+	}
+	return proxies.Profile{}, unknown("profile", name, Names())
+}
+
+func find(name string) (proxies.Profile, bool) {
+	i := slices.IndexFunc(catalogue, func(p proxies.Profile) bool { return p.Name == name })
+	if i < 0 {
+		return proxies.Profile{}, false
+	}
+	return catalogue[i], true
+}
+
+// Load gives what was typed after --profile: a name of the catalogue, or the path of a profile in YAML,
+// which holds a slash or ends like one. Errors are the user's.
+func Load(given string) (proxies.Profile, error) {
+	if !IsFile(given) {
+		return Find(given)
+	}
+	f, err := os.Open(given)
+	if err != nil {
+		return proxies.Profile{}, fmt.Errorf("reading a profile: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return proxies.Profile{}, fmt.Errorf("reading a profile: %s is a directory, want a file in YAML", given)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, largest+1))
+	if err != nil {
+		return proxies.Profile{}, fmt.Errorf("reading a profile: %w", err)
+	}
+	return Parse(given, text)
+}
+
+// IsFile reports whether what was typed after --profile is a path and not a name.
+func IsFile(given string) bool {
+	return strings.ContainsRune(given, '/') || strings.ContainsRune(given, filepath.Separator) ||
+		slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(given)))
+}
+
+func unknown(what, given string, names []string) error {
+	if meant := proxies.Meant(given, names); meant != "" {
+		return fmt.Errorf("unknown %s %q%s", what, given, meant)
+	}
+	return fmt.Errorf("unknown %s %q (%ss: %s)", what, given, what, strings.Join(names, ", "))
+}
+
+func exists(setting string) bool { return slices.Contains(settings(), setting) }
+
+func settings() []string {
+	var names []string
+	for _, s := range proxies.Settings() {
+		names = append(names, s.Name)
+	}
+	return names
+}
