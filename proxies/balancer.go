@@ -35,6 +35,7 @@ type Balancer struct {
 	profile Profile
 	note    func(Event)
 	clock   *clock
+	watches *watches
 	doors   []*door
 	conns   atomic.Int64 // connections so far: their names
 
@@ -63,6 +64,7 @@ func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 	}
 	b := &Balancer{profile: p, note: note, clock: newClock(), rotation: newRotation()}
 	b.ctx, b.stop = context.WithCancelCause(context.Background())
+	b.watches = newWatches(b.ctx, b.clock)
 	for _, f := range fronts {
 		if b.door(f.Name) != nil {
 			return nil, errors.Join(fmt.Errorf("listening: two frontends are called %q", f.Name), b.Close())
@@ -199,6 +201,7 @@ func (b *Balancer) Close() error {
 		return nil
 	}
 	errs := []error{b.fall("close")}
+	b.watches.running.Wait()
 	b.mu.Lock()
 	errs = append(errs, b.lack)
 	b.mu.Unlock()
@@ -228,7 +231,6 @@ func (b *Balancer) receive(d *door, c *net.TCPConn) {
 		c.Close()
 		return
 	}
-	defer live.leave()
 	live.cross(d, c)
 }
 

@@ -45,6 +45,9 @@ func (c *clock) resume() {
 	close(s.moving)
 }
 
+// stands says whether it stands still.
+func (c *clock) stands() bool { return c.state.Load().moving != nil }
+
 // running waits until the clock runs, and says false if given up was closed first.
 func (c *clock) running(givenUp <-chan struct{}) bool {
 	for {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -34,17 +35,27 @@ type Flow struct {
 	server  *leg // nil until the backend has answered
 	began   time.Time
 	start   time.Duration // began, in the balancer's time
-	asks    []func(Quiet) time.Duration
+	watch   *watch      // nil while nothing is asked of it
 	filters [2][]Filter // by Direction
 	links   *toxicLane  // nil while no toxic is staged
 
 	dialFrom func() (net.Addr, error)
 	onEnd    []func(closedFirst bool)
 
-	done       chan struct{}  // closed when over
-	directions sync.WaitGroup // the two ways of carrying bytes
+	after   func()    // called once when nothing of the flow is left
+	rest    [2][]byte // by Direction: what the lane before had read and filtered, but not delivered
+	flushed [2]bool   // by Direction: the filters have seen the end of the stream
 
-	mu     sync.Mutex
+	mu       sync.Mutex
+	lane     lane // nil until it is carried
+	leaving  bool // the lane is to stop
+	left     sync.Cond
+	carrying int           // goroutines and the like that a lane has at work
+	stopped  []Direction   // not carried, though not at their end
+	shut     [2]bool       // by Direction: its end of stream was delivered
+	gone     chan struct{} // closed when over; nil until somebody waits for it
+	finished bool          // after was called
+
 	open   int    // directions whose end of stream was not delivered yet
 	first  string // the side that closed first
 	silent Ending // Vanish or ResetOnNext once it fell silent
@@ -59,10 +70,9 @@ type Flow struct {
 type Filter func(data []byte) ([]byte, error)
 
 func newFlow(id string, front Front, client *leg, clock *clock, note func(Event)) *Flow {
-	return &Flow{
-		id: id, front: front, client: client, clock: clock, note: note,
-		began: time.Now(), open: 2, done: make(chan struct{}),
-	}
+	f := &Flow{id: id, front: front, client: client, clock: clock, note: note, began: time.Now(), open: 2}
+	f.left.L = &f.mu
+	return f
 }
 
 // reached makes a backend's answer the other side of the flow.
@@ -154,7 +164,12 @@ func (f *Flow) Filter(d Direction, pass Filter) { f.filters[d] = append(f.filter
 // Watch has ask called with the connection's quiet times: at once, then each time after what it
 // answered; 0 ends it. The calls of one connection do not overlap, and go on after a silent end.
 // Watches are set in Admit.
-func (f *Flow) Watch(ask func(Quiet) time.Duration) { f.asks = append(f.asks, ask) }
+func (f *Flow) Watch(ask func(Quiet) time.Duration) {
+	if f.watch == nil {
+		f.watch = &watch{quiet: f.quiet}
+	}
+	f.watch.asks = append(f.watch.asks, question{ask: ask})
+}
 
 // Stage puts a byte fault into one direction, behind those staged before. Faults are staged in Admit.
 func (f *Flow) Stage(d Direction, t Toxic) error {
@@ -178,6 +193,7 @@ func (f *Flow) End(how Ending, setting string) {
 		return
 	}
 	f.silent, f.why = how, setting
+	f.left.Broadcast()
 	for _, l := range []*leg{f.client, f.server} {
 		l.unblock()
 		if l.heardEnd {
@@ -197,28 +213,65 @@ func (f *Flow) Probe() {
 	}
 }
 
-// carry forwards until the connection is gone at both sides.
-func (f *Flow) carry() {
+// carry begins to forward and returns at once; after is called when the connection is gone at both sides.
+func (f *Flow) carry(watches *watches, after func()) {
 	f.mu.Lock()
 	f.began, f.start = time.Now(), f.clock.now()
 	f.client.touch(f.start)
 	f.server.touch(f.start)
 	f.noteLocked(KindBegin, "", "", "")
+	f.after = after
+	if f.watch != nil {
+		f.after = func() { watches.remove(f.watch); after() }
+	}
+	carried := newCopying(f)
+	if f.links != nil {
+		carried = f.links
+	}
+	f.lane = carried
+	early := f.over != "" // it was ended before it could begin
 	f.mu.Unlock()
+	carried.start()
+	if early {
+		f.mu.Lock()
+		carried.over()
+		f.mu.Unlock()
+	}
+	if f.watch != nil {
+		watches.add(f.watch)
+	}
+}
 
-	f.directions.Add(2)
-	if f.links != nil {
-		f.links.start()
-	} else {
-		go f.copy(f.client, f.server)
-		go f.copy(f.server, f.client)
+// settle calls after once the flow is over and no lane is at work on it any more.
+func (f *Flow) settle() {
+	f.mu.Lock()
+	finished := f.over != "" && f.carrying == 0 && !f.finished
+	f.finished = f.finished || finished
+	f.mu.Unlock()
+	if finished {
+		f.after()
 	}
-	watch(f.clock, f.done, f.quiet, f.asks)
-	<-f.done
-	if f.links != nil {
-		f.links.release()
+}
+
+// overLocked is closed when the flow is over.
+func (f *Flow) overLocked() <-chan struct{} {
+	if f.gone == nil {
+		f.gone = make(chan struct{})
+		if f.over != "" {
+			close(f.gone)
+		}
 	}
-	f.directions.Wait()
+	return f.gone
+}
+
+// held waits while the balancer's clock stands still and the flow is not over: in a stall nothing moves.
+func (f *Flow) held() {
+	if f.clock.stands() {
+		f.mu.Lock()
+		over := f.overLocked()
+		f.mu.Unlock()
+		f.clock.running(over)
+	}
 }
 
 // noteEnd notes that a flow which was carried is gone.
@@ -237,27 +290,50 @@ func (f *Flow) quiet() Quiet {
 	}
 }
 
-// copy is the plain lane: one direction without a toxic.
-func (f *Flow) copy(from, to *leg) {
-	for {
-		data := f.take(from)
-		if data == nil {
-			break
-		}
-		f.give(to, f.filtered(from, data))
-		release(data)
-	}
-	f.give(to, f.filtered(from, nil))
-	f.delivered(to)
+// pulled is bytes on their way through a flow.
+type pulled struct {
+	data []byte // past the filters; may be none
+	last bool   // the end of the stream follows
+	read []byte // what was read, in a pooled buffer that data may be a part of
 }
 
-// filtered takes what was read from a leg past its direction's filters; nil is the end of the stream.
-func (f *Flow) filtered(from *leg, data []byte) []byte {
-	d := Up
-	if from == f.server {
-		d = Down
+// release gives the buffer back.
+func (p pulled) release() {
+	if p.read != nil {
+		release(p.read)
 	}
+}
+
+// pull waits for a direction's next bytes and takes them past its filters; false says that the lane is to be left.
+func (f *Flow) pull(d Direction) (p pulled, ok bool) {
+	if len(f.rest[d]) > 0 {
+		p.data, f.rest[d] = f.rest[d], nil
+		return p, true
+	}
+	data, ok := f.take(f.from(d))
+	if !ok {
+		return p, false
+	}
+	return pulled{data: f.filtered(d, data), last: data == nil, read: data}, true
+}
+
+// from and to are the legs of a direction.
+func (f *Flow) from(d Direction) *leg {
+	if d == Up {
+		return f.client
+	}
+	return f.server
+}
+
+func (f *Flow) to(d Direction) *leg { return f.from(1 - d) }
+
+// filtered takes what was read for a direction past its filters; nil is the end of the stream.
+func (f *Flow) filtered(d Direction, data []byte) []byte {
 	last := data == nil
+	if last && f.flushed[d] {
+		return nil // a lane before this one had come as far as that
+	}
+	f.flushed[d] = last
 	for _, pass := range f.filters[d] {
 		if len(data) > 0 || !last {
 			var err error
@@ -288,17 +364,18 @@ func (f *Flow) forbid(err error) {
 	f.end(Close, err.Error())
 }
 
-// take reads the next bytes of a leg, to be given back with release; nil when no more will come.
-func (f *Flow) take(from *leg) []byte {
+// take reads the next bytes of a leg, to be given back with release; nil when no more will come. False
+// says that the lane is to be left.
+func (f *Flow) take(from *leg) (data []byte, ok bool) {
+	f.held()
 	data, err := from.read()
 	if err == nil {
-		if len(f.asks) > 0 {
+		if f.watch != nil {
 			from.touch(f.clock.now())
 		}
-		return data
+		return data, true
 	}
-	// An end is passed on only by a balancer that is not stalled.
-	f.clock.running(f.done)
+	f.held() // an end is passed on only by a balancer that is not stalled
 	f.mu.Lock()
 	switch {
 	case f.over != "":
@@ -307,49 +384,80 @@ func (f *Flow) take(from *leg) []byte {
 		from.readAgain()
 		f.mu.Unlock()
 		f.listen(from)
-	case errors.Is(err, io.EOF) && (from.told || !from.wasReset()):
-		from.heardEnd = true
-		if f.first == "" {
-			f.first = from.side
-		}
+	case f.leaving && errors.Is(err, os.ErrDeadlineExceeded):
 		f.mu.Unlock()
+		return nil, false
 	default:
-		f.endLocked(Reset, from.side)
+		f.endOfLocked(from, err)
 		f.mu.Unlock()
 	}
-	return nil
+	return nil, true
 }
 
-// give writes bytes to a leg; of a connection that has ended or fallen silent they are dropped.
-func (f *Flow) give(to *leg, data []byte) {
-	if len(data) == 0 {
+// endOfLocked is what reading a leg came to in the end: a FIN, which is passed on behind what was read, or
+// else the flow's end.
+func (f *Flow) endOfLocked(from *leg, err error) {
+	if !errors.Is(err, io.EOF) || !from.told && from.wasReset() {
+		f.endLocked(Reset, from.side)
 		return
 	}
-	n, err := to.write(data)
-	f.gave(to, n, err)
+	from.heardEnd = true
+	if f.first == "" {
+		f.first = from.side
+	}
 }
 
-// gave counts what was written to a leg, and ends a flow that could not be written to.
-func (f *Flow) gave(to *leg, n int, err error) {
+// give writes bytes that a direction carries; those of a connection that has ended or fallen silent are
+// dropped. False says that the lane is to be left; what was not written is in rest.
+func (f *Flow) give(d Direction, data []byte) (ok bool) {
+	to := f.to(d)
+	for len(data) > 0 {
+		f.held()
+		n, err := to.writeSome(data, f.clock)
+		data = data[n:]
+		if !f.gave(to, n, err) {
+			f.rest[d] = append(f.rest[d], data...)
+			return false
+		}
+		if err != nil {
+			break
+		}
+	}
+	return true
+}
+
+// gave counts what was written to a leg, and ends a flow that could not be written to. False says that
+// the lane is to be left.
+func (f *Flow) gave(to *leg, n int, err error) (ok bool) {
 	to.sent.Add(int64(n))
-	if len(f.asks) > 0 && n > 0 {
+	if f.watch != nil && n > 0 {
 		to.touch(f.clock.now())
 	}
 	if err == nil {
-		return
+		return true
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.over == "" && f.silent == "" {
+	switch {
+	case f.over != "" || f.silent != "":
+	case f.leaving && errors.Is(err, os.ErrDeadlineExceeded):
+		return false
+	default:
 		f.endLocked(Reset, to.side)
 	}
+	return true
 }
 
-// delivered passes the end of the stream on to a leg: a FIN, and the other direction goes on.
-func (f *Flow) delivered(to *leg) {
-	defer f.directions.Done()
+// delivered passes a direction's end of stream on: a FIN, and the other direction goes on. The direction
+// is carried no more.
+func (f *Flow) delivered(d Direction) {
+	defer f.settle()
+	to := f.to(d)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.carrying--
+	f.shut[d] = true
+	f.left.Broadcast()
 	f.open--
 	switch {
 	case f.over != "":
@@ -428,7 +536,13 @@ func (f *Flow) endLocked(how Ending, why string) {
 			l.finish()
 		}
 	}
-	close(f.done)
+	if f.gone != nil {
+		close(f.gone)
+	}
+	f.left.Broadcast()
+	if f.lane != nil {
+		f.lane.over()
+	}
 }
 
 func (f *Flow) noteLocked(kind string, how Ending, why, what string) {

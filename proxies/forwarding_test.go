@@ -16,11 +16,11 @@ import (
 
 // lanes are the ways in which bytes can be carried, with stock toxics of toxiproxy's among them.
 var lanes = map[string]Profile{
-	"plain lane":                 Direct(),
-	"a stall that does not come": withToxics(Toxic{Type: stall}),
-	"latency":                    withToxics(Toxic{"latency", map[string]int{"latency": 5, "jitter": 2}}),
-	"slicer":                     withToxics(Toxic{"slicer", map[string]int{"average_size": 1000, "size_variation": 300}}),
-	"all of them":                withToxics(Toxic{"latency", map[string]int{"latency": 1}}, Toxic{Type: stall}, Toxic{"slicer", map[string]int{"average_size": 9000}}),
+	"plain lane":                Direct(),
+	"a toxic that does nothing": withToxics(Toxic{Type: "noop"}),
+	"latency":                   withToxics(Toxic{"latency", map[string]int{"latency": 5, "jitter": 2}}),
+	"slicer":                    withToxics(Toxic{"slicer", map[string]int{"average_size": 1000, "size_variation": 300}}),
+	"all of them":               withToxics(Toxic{"latency", map[string]int{"latency": 1}}, Toxic{Type: "noop"}, Toxic{"slicer", map[string]int{"average_size": 9000}}),
 }
 
 func TestBytesArriveAsTheyWereSent(t *testing.T) {

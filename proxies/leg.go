@@ -36,6 +36,11 @@ type leg struct {
 	attempt func(fd uintptr) bool // tryRead, bound once so that reading does not allocate
 	got     []byte                // what it read, in a pooled buffer
 	err     error                 // or why it did not
+
+	attemptWrite func(fd uintptr) bool // tryWrite, likewise
+	out          []byte                // what it is still to write
+	outErr       error
+	clock        *clock
 }
 
 func newLeg(side string, conn *net.TCPConn) (*leg, error) {
@@ -44,7 +49,7 @@ func newLeg(side string, conn *net.TCPConn) (*leg, error) {
 		return nil, err
 	}
 	l := &leg{side: side, conn: conn, raw: raw}
-	l.attempt = l.tryRead
+	l.attempt, l.attemptWrite = l.tryRead, l.tryWrite
 	return l, nil
 }
 
@@ -95,6 +100,47 @@ func (l *leg) readLayer() ([]byte, error) {
 	}
 	chunks.Put(buf)
 	return nil, err
+}
+
+// writeSome writes for as long as the clock runs, and says how much that was.
+func (l *leg) writeSome(data []byte, c *clock) (n int, err error) {
+	if l.layer != nil {
+		return l.layer.Write(data)
+	}
+	l.out, l.clock = data, c
+	err = l.raw.Write(l.attemptWrite)
+	n, failed := len(data)-len(l.out), l.outErr
+	l.out, l.outErr = nil, nil
+	if err == nil {
+		err = failed
+	}
+	return n, err
+}
+
+// tryWrite writes what fits, and stops when the clock does; false means that nothing fits any more.
+func (l *leg) tryWrite(fd uintptr) bool {
+	for len(l.out) > 0 && !l.clock.stands() {
+		n, err := writeSocket(fd, l.out)
+		if err == syscall.EAGAIN {
+			return false
+		}
+		if err != nil {
+			l.outErr = err
+			return true
+		}
+		l.out = l.out[n:]
+	}
+	return true
+}
+
+// writeSocket writes to a socket that does not block.
+func writeSocket(fd uintptr, data []byte) (int, error) {
+	for {
+		n, err := syscall.Write(int(fd), data)
+		if err != syscall.EINTR {
+			return max(n, 0), err
+		}
+	}
 }
 
 func (l *leg) write(data []byte) (int, error) {
@@ -238,6 +284,18 @@ const drained = 6 << 20
 
 // unblock makes whoever reads or writes this leg return at once, and everyone after that.
 func (l *leg) unblock() { l.conn.SetDeadline(time.Unix(1, 0)) }
+
+// interrupt makes whoever reads or writes this leg return, until uninterrupt. A layer's write goes on, since
+// one that was interrupted could not be taken up again.
+func (l *leg) interrupt() {
+	if l.layer != nil {
+		l.conn.SetReadDeadline(time.Unix(1, 0))
+		return
+	}
+	l.unblock()
+}
+
+func (l *leg) uninterrupt() { l.conn.SetDeadline(time.Time{}) }
 
 // readAgain lets an unblocked leg be read again; writing stays impossible.
 func (l *leg) readAgain() { l.conn.SetReadDeadline(time.Time{}) }

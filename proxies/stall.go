@@ -19,7 +19,7 @@ func (Stall) Settings() []Setting {
 		About: "once, in the middle: bytes are held and delivered afterwards, new connections wait in the backlog",
 		Explain: "A paused virtual machine, a live migration, a failover that keeps its connections, CPU credits that ran out, a bandwidth allowance exceeded: " +
 			"nothing is lost and nothing is told, it all just comes later. " +
-			"Here a toxic on every connection holds what was read, in order, until the stall is over; what does not fit waits in the sockets' buffers. " +
+			"Here the balancer stops reading and writing until the stall is over: bytes wait in order in the sockets' buffers and in the balancer. " +
 			"Nobody is accepted meanwhile, though TCP connects succeed, and the balancer's own timers stand still.",
 	}}
 }
@@ -41,18 +41,12 @@ func (s Stall) Start() Policy {
 	if s.For == 0 {
 		return admitsAll{}
 	}
-	return staller{s.For}
+	return staller{d: s.For}
 }
 
-type staller struct{ d time.Duration }
-
-func (staller) Admit(f *Flow) error {
-	for _, d := range []Direction{Up, Down} {
-		if err := f.Stage(d, Toxic{Type: stall}); err != nil {
-			return err
-		}
-	}
-	return nil
+type staller struct {
+	admitsAll
+	d time.Duration
 }
 
 // Strike implements Striker.

@@ -16,9 +16,9 @@ import (
 // queues what was on its way, and puts it before the next toxic that stays, or before drain. It never waits
 // for a socket: feed and drain let go of their queues at once, whatever else they wait for.
 type chain struct {
-	flow     *Flow
-	from, to *leg
-	lent     lent
+	flow *Flow
+	d    Direction
+	lent lent
 
 	mu sync.Mutex // one change at a time
 
@@ -51,8 +51,8 @@ type link struct {
 // two changes of goroutine a piece; with 16 both ends stay in their system calls under load.
 const queue = 16
 
-func newChain(f *Flow, from, to *leg) *chain {
-	c := &chain{flow: f, from: from, to: to, halt: make(chan struct{}), in: make(chan *piece, queue)}
+func newChain(f *Flow, d Direction) *chain {
+	c := &chain{flow: f, d: d, halt: make(chan struct{}), in: make(chan *piece, queue)}
 	c.out = c.in
 	return c
 }
@@ -273,35 +273,26 @@ func (c *chain) dissolve() {
 // feed reads until the end of the stream.
 func (c *chain) feed() {
 	f := c.flow
-	direct := len(f.filters[c.direction()]) == 0
+	direct := len(f.filters[c.d]) == 0
 	for {
-		data := f.take(c.from)
-		if data == nil {
-			break
-		}
-		passed := f.filtered(c.from, data)
-		if direct && len(passed) >= lendFrom {
-			c.lent.lend(passed)
-			c.put(passed)
+		p, _ := f.pull(c.d)
+		if direct && p.read != nil && len(p.data) >= lendFrom {
+			c.lent.lend(p.data)
+			c.put(p.data)
 			continue
 		}
-		c.put(slices.Clone(passed))
-		release(data)
+		c.put(slices.Clone(p.data))
+		p.release()
+		if p.last {
+			break
+		}
 	}
-	c.put(f.filtered(c.from, nil))
 	c.enter.Lock()
 	defer c.enter.Unlock()
 	if !c.gone {
 		c.fed = true
 		close(c.in)
 	}
-}
-
-func (c *chain) direction() Direction {
-	if c.from == c.flow.server {
-		return Down
-	}
-	return Up
 }
 
 // put waits until there is room; it drops the bytes of a flow that is over.
@@ -324,7 +315,7 @@ func (c *chain) put(data []byte) {
 func (c *chain) drain() {
 	f := c.flow
 	for c.get() {
-		f.clock.running(f.done) // what a change took out of a toxic that holds it is still held in a stall
+		f.held()
 		c.give()
 		for _, p := range c.batch {
 			c.lent.back(p)
@@ -334,7 +325,7 @@ func (c *chain) drain() {
 	if by := c.cutBy(); by != "" {
 		f.End(Close, by)
 	}
-	f.delivered(c.to)
+	f.delivered(c.d)
 }
 
 // together is how many pieces are written by one system call at most.
@@ -374,10 +365,10 @@ func (c *chain) get() bool {
 
 // give writes the batch.
 func (c *chain) give() {
-	f, to := c.flow, c.to
+	f, to := c.flow, c.flow.to(c.d)
 	if len(c.batch) == 1 || to.layer != nil {
 		for _, p := range c.batch {
-			f.give(to, p.Data)
+			f.give(c.d, p.Data)
 		}
 		return
 	}
@@ -469,7 +460,8 @@ func (l *toxicLane) stage(d Direction, t Toxic) error {
 
 func (l *toxicLane) start() {
 	f := l.flow
-	l.chains = [2]*chain{Up: newChain(f, f.client, f.server), Down: newChain(f, f.server, f.client)}
+	f.undelivered()
+	l.chains = [2]*chain{Up: newChain(f, Up), Down: newChain(f, Down)}
 	for d, c := range l.chains {
 		if err := c.change(l.orders[d]); err != nil {
 			f.end(Close, err.Error())
@@ -479,8 +471,16 @@ func (l *toxicLane) start() {
 	}
 }
 
-func (l *toxicLane) release() {
-	for _, c := range l.chains {
-		c.dissolve()
-	}
+// leave is not possible yet.
+func (l *toxicLane) leave() bool { return false }
+
+// over takes the chains apart, so that bytes which wait in them do not keep the flow's goroutines.
+func (l *toxicLane) over() {
+	l.flow.carrying++
+	go func() {
+		defer l.flow.retired()
+		for _, c := range l.chains {
+			c.dissolve()
+		}
+	}()
 }

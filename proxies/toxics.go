@@ -97,45 +97,9 @@ func state(w *wrapper) any {
 
 func init() {
 	log.Logger = zerolog.Nop() // toxiproxy's bandwidth toxic writes to it whatever logger a server has
-	toxics.Register(stall, new(hold))
 	toxics.Register("reset_peer", new(resetPeer))
 	toxics.Register("bandwidth", new(bandwidthToxic))
 	toxics.Register("slicer", new(slicerToxic))
-}
-
-// hold is the toxic of a stall: it passes chunks on, in order, while the balancer's clock runs.
-type hold struct{ flow *Flow }
-
-func (h *hold) bind(f *Flow) { h.flow = f }
-
-// Pipe implements toxics.Toxic.
-func (h *hold) Pipe(stub *toxics.ToxicStub) {
-	for {
-		select {
-		case <-stub.Interrupt:
-			return
-		case c := <-stub.Input:
-			// Of a flow that is over, bytes go on to be dropped.
-			for s := h.flow.clock.state.Load(); s.moving != nil; s = h.flow.clock.state.Load() {
-				select {
-				case <-s.moving:
-					continue
-				case <-h.flow.done:
-				case <-stub.Interrupt:
-					if c != nil {
-						stub.Output <- c
-					}
-					return
-				}
-				break
-			}
-			if c == nil {
-				stub.Close()
-				return
-			}
-			stub.Output <- c
-		}
-	}
 }
 
 // resetPeer is toxiproxy's reset_peer, which knows bare sockets only and sends a FIN on connections that were
