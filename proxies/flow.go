@@ -35,9 +35,9 @@ type Flow struct {
 	server  *leg // nil until the backend has answered
 	began   time.Time
 	start   time.Duration // began, in the balancer's time
-	watch   *watch      // nil while nothing is asked of it
-	filters [2][]Filter // by Direction
-	links   *toxicLane  // nil while no toxic is staged
+	watch   *watch        // nil while nothing is asked of it
+	filters [2][]Filter   // by Direction
+	links   *toxicLane    // nil while no toxic is staged
 
 	dialFrom func() (net.Addr, error)
 	onEnd    []func(closedFirst bool)
