@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,20 +20,37 @@ var offWords = []string{"", "off", "no", "never", "false", "disabled", "infinite
 // parseDuration reads a setting's duration, 0 for none. The error says what was given, what is
 // allowed and what was probably meant.
 func parseDuration(setting, value string) (time.Duration, error) {
-	if value == none {
+	return parseDurationOr(setting, value, none)
+}
+
+// parseDurationOr is parseDuration for a setting whose word for 0 is another than none; "" for one that
+// has no such word.
+func parseDurationOr(setting, value, off string) (time.Duration, error) {
+	if value == off && off != "" {
 		return 0, nil
 	}
-	if slices.Contains(offWords, strings.ToLower(value)) {
-		return 0, fmt.Errorf("%s=%s: to turn it off, %[1]s=none; otherwise a duration such as 60s", setting, value)
+	turnOff, allowed := "", "durations"
+	if off != "" {
+		turnOff, allowed = fmt.Sprintf("to turn it off, %s=%s", setting, off), off+" and durations"
+	}
+	if slices.Contains(offWords, strings.ToLower(value)) || value == none {
+		if off == "" {
+			return 0, fmt.Errorf("%s=%s: it cannot be turned off; allowed are durations such as 60s", setting, value)
+		}
+		return 0, fmt.Errorf("%s=%s: %s; otherwise a duration such as 60s", setting, value, turnOff)
 	}
 	d, err := time.ParseDuration(value)
 	switch {
 	case err == nil && d > 0:
 		return d, nil
+	case err == nil && d == 0 && off == "":
+		return 0, fmt.Errorf("%s=%s: a duration must be longer than zero", setting, value)
 	case err == nil && d == 0:
-		return 0, fmt.Errorf("%s=%s: a duration must be longer than zero; to turn it off, %[1]s=none", setting, value)
+		return 0, fmt.Errorf("%s=%s: a duration must be longer than zero; %s", setting, value, turnOff)
+	case err == nil && off == "":
+		return 0, fmt.Errorf("%s=%s: a duration cannot be negative: %s?", setting, value, strings.TrimPrefix(value, "-"))
 	case err == nil:
-		return 0, fmt.Errorf("%s=%s: a duration cannot be negative: %s? To turn it off, %[1]s=none", setting, value, strings.TrimPrefix(value, "-"))
+		return 0, fmt.Errorf("%s=%s: a duration cannot be negative: %s? T%s", setting, value, strings.TrimPrefix(value, "-"), turnOff[1:])
 	}
 	guess, bare := likelyDuration(value)
 	switch {
@@ -41,7 +59,7 @@ func parseDuration(setting, value string) (time.Duration, error) {
 	case guess != "":
 		return 0, fmt.Errorf("%s=%s: not a duration: %s?", setting, value, guess)
 	}
-	return 0, fmt.Errorf("%s=%s: not a duration; allowed are none and durations such as 250ms, 60s or 5m", setting, value)
+	return 0, fmt.Errorf("%s=%s: not a duration; allowed are %s such as 250ms, 60s or 5m", setting, value, allowed)
 }
 
 var numberAndUnit = regexp.MustCompile(`^(\d+(?:\.\d+)?)\s*([a-z]*)$`)
@@ -95,6 +113,53 @@ func scaled(d time.Duration, factor float64) time.Duration {
 		return 0
 	}
 	return max(time.Duration(float64(d)/factor), 1)
+}
+
+// parseCount reads a setting's count, from 1 to most; 0 for off, the word that stands for no limit, or ""
+// where there is none. The error says what was given, what is allowed and what was probably meant.
+func parseCount(setting, value, off string, most int) (int, error) {
+	if value == off && off != "" {
+		return 0, nil
+	}
+	allowed := fmt.Sprintf("allowed are counts from 1 to %d", most)
+	if off != "" {
+		allowed = fmt.Sprintf("allowed are %s and counts from 1 to %d", off, most)
+	}
+	n, err := strconv.Atoi(value)
+	switch {
+	case err == nil && n >= 1 && n <= most:
+		return n, nil
+	case err == nil && n == 0 && off != "", off != "" && slices.Contains(offWords, strings.ToLower(value)):
+		return 0, fmt.Errorf("%s=%s: to turn it off, %[1]s=%s; otherwise a count such as 100", setting, value, off)
+	case err == nil && n < 0 && -n <= most:
+		return 0, fmt.Errorf("%s=%s: a count cannot be negative: %d? (%s)", setting, value, -n, allowed)
+	}
+	if guess := likelyCount(value); guess > 0 && guess <= most {
+		return 0, fmt.Errorf("%s=%s: not a count: %d? (%s)", setting, value, guess, allowed)
+	}
+	return 0, fmt.Errorf("%s=%s: not a count it can have; %s", setting, value, allowed)
+}
+
+// likelyCount guesses what a malformed count meant, such as 1k, 1,000 or 1000/s; 0 if nothing suggests itself.
+func likelyCount(value string) int {
+	plain := strings.NewReplacer(",", "", "_", "", " ", "", "/s", "").Replace(strings.ToLower(value))
+	times := 1
+	if thousands, ok := strings.CutSuffix(plain, "k"); ok {
+		plain, times = thousands, 1000
+	}
+	n, err := strconv.ParseFloat(plain, 64)
+	if guess := int(n * float64(times)); err == nil && n > 0 && n < 1e9 {
+		return guess
+	}
+	return 0
+}
+
+// formatCount writes a count; off for 0.
+func formatCount(n int, off string) string {
+	if n == 0 {
+		return off
+	}
+	return strconv.Itoa(n)
 }
 
 // parseWord reads a setting's value that is one of a few words.
