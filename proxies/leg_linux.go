@@ -24,6 +24,9 @@ func (l *leg) waitHangup() (how Ending, err error) {
 	return how, err
 }
 
+// readAhead reads nothing: waitHangup sees the end of a socket through bytes that wait in it.
+func (l *leg) readAhead() error { return nil }
+
 // wasReset says whether an end of stream was in truth an RST: the error of one is reported once, and
 // a writer may have got it just before the reader. Only a socket that is still open for writing can
 // tell.

@@ -82,6 +82,14 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"balance=least", "did you mean least-connections?"},
 		{"frontends=per node", "did you mean per-node?"},
 		{"restart=kill", "(allowed: none, reload, crash)"},
+		{"max-connections=0", "max-connections=0: to turn it off, max-connections=none; otherwise a count such as 100"},
+		{"max-connections=unlimited", "max-connections=unlimited: to turn it off, max-connections=none"},
+		{"max-connections=1k", "max-connections=1k: not a count: 1000? (allowed are none and counts from 1 to 2147483647)"},
+		{"max-connections=-5", "max-connections=-5: a count cannot be negative: 5?"},
+		{"max-connections=ten", "max-connections=ten: not a count it can have; allowed are none and counts"},
+		{"connect-rate=100/s", "connect-rate=100/s: not a count: 100?"},
+		{"connect-rate=2000000", "connect-rate=2000000: not a count it can have; allowed are none and counts from 1 to 1000000"},
+		{"connection-limit=drop", "(allowed: queue, close, reset)"},
 	} {
 		name, value, _ := strings.Cut(c.given, "=")
 		_, err := Direct().With(name, value)
@@ -104,6 +112,8 @@ func TestSettingsThatWouldDoNothingAreRefused(t *testing.T) {
 		{"a manner without a timeout", with(t, "idle-expiry=rst"), "idle-expiry=rst has no effect without an idle timeout: add one, such as idle-timeout=60s"},
 		{"keepalives without a timeout", with(t, "idle-keepalive=counts"), "idle-keepalive=counts has no effect"},
 		{"a manner with one side's timeout", with(t, "idle-expiry=rst", "idle-timeout-server=1s"), ""},
+		{"a limit's manner without a limit", with(t, "connection-limit=close"), "connection-limit=close has no effect without a limit: add one, such as max-connections=100"},
+		{"a limit's manner with its limit", with(t, "connection-limit=close", "max-connections=9"), ""},
 		{"nothing set", Direct(), ""},
 		{"a profile's manner with its timeout turned off", Profile{Behaviours: []Behaviour{IdleTimeout{How: Reset, CountsKeepalives: true}}}, ""},
 	} {

@@ -130,7 +130,7 @@ func parseCount(setting, value, off string, most int) (int, error) {
 	case err == nil && n >= 1 && n <= most:
 		return n, nil
 	case err == nil && n == 0 && off != "", off != "" && slices.Contains(offWords, strings.ToLower(value)):
-		return 0, fmt.Errorf("%s=%s: to turn it off, %[1]s=%s; otherwise a count such as 100", setting, value, off)
+		return 0, fmt.Errorf("%s=%s: to turn it off, %[1]s=%[3]s; otherwise a count such as 100", setting, value, off)
 	case err == nil && n < 0 && -n <= most:
 		return 0, fmt.Errorf("%s=%s: a count cannot be negative: %d? (%s)", setting, value, -n, allowed)
 	}
