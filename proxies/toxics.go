@@ -100,6 +100,7 @@ func init() {
 	toxics.Register("reset_peer", new(resetPeer))
 	toxics.Register("bandwidth", new(bandwidthToxic))
 	toxics.Register("slicer", new(slicerToxic))
+	toxics.Register(burst, new(credits))
 }
 
 // resetPeer is toxiproxy's reset_peer, which knows bare sockets only and sends a FIN on connections that were
@@ -179,4 +180,77 @@ func (s *slicerToxic) UnmarshalJSON(data []byte) error {
 	}
 	s.SlicerToxic = given
 	return nil
+}
+
+// credits is the toxic of a burst: it passes bytes on at full speed while there is credit, and after that at
+// its rate.
+type credits struct {
+	Rate  int64  `json:"rate"`  // bytes a second
+	Burst int64  `json:"burst"` // bytes
+	Way   string `json:"way"`   // the direction, for the event
+
+	flow *Flow
+	told bool // that the credit has run out once
+}
+
+func (c *credits) bind(f *Flow) { c.flow = f }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *credits) UnmarshalJSON(data []byte) error {
+	type plain credits
+	given := plain{Rate: c.Rate, Burst: c.Burst, Way: c.Way}
+	if err := json.Unmarshal(data, &given); err != nil {
+		return err
+	}
+	if given.Rate < 1 || given.Burst < 1 {
+		return fmt.Errorf("rate=%d, burst=%d: bytes a second and bytes, 1 or more", given.Rate, given.Burst)
+	}
+	*c = credits(given)
+	return nil
+}
+
+// NewState implements toxics.StatefulToxic: the credit, which a change elsewhere in the chain does not renew.
+func (c *credits) NewState() any { return &credit{rate: float64(c.Rate), burst: float64(c.Burst)} }
+
+// Pipe implements toxics.Toxic.
+func (c *credits) Pipe(stub *toxics.ToxicStub) {
+	for {
+		select {
+		case <-stub.Interrupt:
+			return
+		case p := <-stub.Input:
+			if p == nil {
+				stub.Close()
+				return
+			}
+			if !c.spend(stub, p) {
+				return
+			}
+		}
+	}
+}
+
+// spend passes a piece on, in parts where there is credit for parts only; false is an interruption, at which
+// the rest goes out at once.
+func (c *credits) spend(stub *toxics.ToxicStub, p *piece) bool {
+	left := stub.State.(*credit)
+	for len(p.Data) > 0 {
+		n, wait := left.pass(len(p.Data), time.Now())
+		if n > 0 {
+			stub.Output <- &piece{Data: p.Data[:n], Timestamp: p.Timestamp}
+			p.Data = p.Data[n:]
+			continue
+		}
+		if !c.told {
+			c.told = true
+			c.flow.Applied(burst, c.Way+" has used it up")
+		}
+		select {
+		case <-time.After(wait):
+		case <-stub.Interrupt:
+			stub.Output <- p
+			return false
+		}
+	}
+	return true
 }
