@@ -52,6 +52,23 @@ func completeRun(cmd *cobra.Command) {
 		"fail-on":    words(report.FailOn()...),
 		"time-scale": words("auto", "1"),
 	}
+	completeFlags(cmd, values)
+}
+
+// completeBalancer does the same for a balancer on its own.
+func completeBalancer(cmd *cobra.Command) {
+	completeFlags(cmd, map[string]func(string) ([]cobra.Completion, cobra.ShellCompDirective){
+		"set": completeSetting,
+		"events": func(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			if strings.Contains(typed, "=") {
+				return nil, cobra.ShellCompDirectiveDefault
+			}
+			return []cobra.Completion{eventsAs}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+		},
+	})
+}
+
+func completeFlags(cmd *cobra.Command, values map[string]func(typed string) ([]cobra.Completion, cobra.ShellCompDirective)) {
 	for flag, complete := range values {
 		err := cmd.RegisterFlagCompletionFunc(flag, func(_ *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return complete(typed)

@@ -72,6 +72,38 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	return &f
 }
 
+// balancerFlags is what the flags of a balancer on its own say.
+type balancerFlags struct {
+	listen, to, monitor []string // [NAME=]ADDR, and lists of them
+	share               bool
+	set                 []string // SETTING=VALUE
+	seed                int64    // 0: one is drawn
+	events              string   // jsonl=PATH; empty: none
+	quiet               bool
+	verbose             bool
+}
+
+// balancerFlagsOf defines the flags of a balancer on its own on a command.
+func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
+	var f balancerFlags
+	group(cmd, "From where to where", func(fs *pflag.FlagSet) {
+		fs.StringArrayVar(&f.listen, "listen", nil, "accept connections at an address, as `[NAME=]ADDR`; port 0 is a free one; repeatable with names")
+		fs.StringArrayVar(&f.to, "to", nil, "balance them over these, as `[NAME=]ADDR,ADDR`; the name is that of the --listen")
+		fs.StringArrayVar(&f.monitor, "monitor", nil, "the HTTP monitoring of each backend, as `[NAME=]ADDR,ADDR` in the order of --to; for health-check=http")
+		fs.BoolVar(&f.share, "share-port", false, "let other balancers that say so too listen at the same address, each a process with file descriptors of its own (Linux)")
+	})
+	group(cmd, "What it does", func(fs *pflag.FlagSet) {
+		fs.StringArrayVar(&f.set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable (lbtest list settings)")
+		fs.Int64Var(&f.seed, "seed", 0, "where everything random starts, a number `N` (default: drawn; --verbose prints it)")
+	})
+	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.events, "events", "", "write every event as a line of JSON, as `jsonl=PATH`; - is stdout; a file is appended to")
+		fs.BoolVar(&f.quiet, "quiet", false, "nothing on stderr but what goes wrong")
+		fs.BoolVar(&f.verbose, "verbose", false, "every event on stderr, and the seed")
+	})
+	return &f
+}
+
 // check refuses an exit rule that does not exist. What the options mean is the plan's to judge.
 func (f *runFlags) check() error {
 	if f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn) {

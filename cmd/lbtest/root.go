@@ -23,7 +23,7 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	p.runs(cmd)
-	cmd.AddCommand(p.runCommand(), p.listCommand(), p.explainCommand(), p.schemaCommand(), p.completionCommand(), p.versionCommand())
+	cmd.AddCommand(p.runCommand(), p.balancerCommand(), p.listCommand(), p.explainCommand(), p.schemaCommand(), p.completionCommand(), p.versionCommand())
 	cmd.SetArgs(p.args)
 	cmd.SetOut(p.out)
 	cmd.SetErr(p.err)

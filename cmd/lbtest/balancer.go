@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lbtest/lbtest/proxies"
+)
+
+func (p *program) balancerCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "balancer --listen ADDR --to ADDR,ADDR [flags]",
+		Short: "run one simulated load balancer, before anything",
+		Long: "balancer runs one simulated load balancer on its own: before NATS, a database, a web server.\n" +
+			"Once it forwards it says so on stderr, with its address. It runs until a signal ends it:\n\n" +
+			"  SIGTERM, SIGINT  every connection ends by FIN; exit 0 (a second one: at once, exit 130)\n" +
+			"  SIGHUP           reads the settings and the profile again; live connections stay as they are\n" +
+			"  SIGUSR1          performs the events among the settings (stall, outage, restart), each once\n\n" +
+			"--events writes one JSON object a line for each thing that happens. Its fields, left out where empty:\n" +
+			eventFields + "\n" +
+			"It exits with 2 on bad usage or an address that cannot be had, 3 if lbtest itself failed.",
+		Example: "  lbtest balancer --listen 127.0.0.1:4222 --to 10.0.0.1:4222,10.0.0.2:4222 --set idle-timeout=60s\n" +
+			"  lbtest balancer --listen :5432 --to db:5432 --set idle-timeout=350s --set idle-expiry=rst-on-next --verbose\n" +
+			"  lbtest balancer --listen 127.0.0.1:0 --to 127.0.0.1:8080 --set stall=5s --events jsonl=-   then kill -USR1\n" +
+			"  lbtest balancer --listen nats=:4222 --to nats=n1:4222,n2:4222 --listen ws=:8080 --to ws=n1:8080,n2:8080",
+		Args: noArguments,
+	}
+	f := balancerFlagsOf(cmd)
+	completeBalancer(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return p.balance(cmd.Context(), f) }
+	return cmd
+}
+
+// cannotAlone are settings that say something about NATS's nodes or about who balances, and why a balancer
+// that stands alone cannot honour them.
+var cannotAlone = map[string]string{
+	"frontends":  "the frontends are those that --listen names",
+	"node-fault": "the backends are no nodes of its own, so it can neither kill nor pause one",
+	"bypass":     "what backends advertise is for their own configuration to say",
+	"engine":     "here the balancer is always the simulated one",
+}
+
+// balancerProfile puts the flags into a profile, the same each time unless a file has changed meanwhile.
+func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
+	profile := proxies.Direct()
+	given := map[string]string{}
+	for _, pair := range f.set {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || value == "" {
+			return profile, fmt.Errorf("--set %q: want SETTING=VALUE, for example --set idle-timeout=60s", pair)
+		}
+		if was, twice := given[name]; twice {
+			return profile, fmt.Errorf("--set %s is given twice (%s and %s)", name, was, value)
+		}
+		if why, no := cannotAlone[name]; no {
+			return profile, fmt.Errorf("--set %s: not for a balancer on its own: %s", pair, why)
+		}
+		given[name] = value
+		var err error
+		if profile, err = profile.With(name, value); err != nil {
+			return profile, fmt.Errorf("--set: %w", err)
+		}
+	}
+	for _, s := range proxies.Settings() {
+		if why, no := cannotAlone[s.Name]; no && profile.Value(s.Name) != s.Default {
+			return profile, fmt.Errorf("profile %s: %s=%s: not for a balancer on its own: %s", profile.Name, s.Name, profile.Value(s.Name), why)
+		}
+	}
+	if err := profile.Check(); err != nil {
+		return profile, err
+	}
+	profile.Seed = f.seed
+	return profile, nil
+}
+
+// changed lists what a profile sets, for the reader.
+func changed(p proxies.Profile) string {
+	var parts []string
+	if p.Name != proxies.Direct().Name {
+		parts = append(parts, "profile "+p.Name)
+	}
+	for _, s := range proxies.Settings() {
+		if v := p.Value(s.Name); v != s.Default {
+			parts = append(parts, s.Name+"="+v)
+		}
+	}
+	if len(parts) == 0 {
+		return "it only forwards"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// balance runs one balancer until a signal or the context ends it. Nothing was opened when it returns an
+// error of the user's.
+func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
+	fronts, backends, err := f.addresses()
+	if err != nil {
+		return err
+	}
+	if f.seed == 0 {
+		f.seed = 1 + rand.Int64N(1<<53-1) // what a JSON number holds exactly
+	}
+	profile, err := f.balancerProfile()
+	if err != nil {
+		return err
+	}
+	if err := monitored(profile, backends); err != nil {
+		return err
+	}
+	signals := signalled()
+	defer signals.stop()
+	log := &lines{out: p.err, quiet: f.quiet}
+	told, err := p.tellings(f, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, told.close()) }()
+
+	b, err := proxies.Listen(profile, fronts, told.note)
+	if err != nil {
+		return err // an address that cannot be had is the user's to change
+	}
+	defer func() {
+		if closing := b.Close(); closing != nil {
+			err = errors.Join(err, failure{fmt.Errorf("ending the balancer: %w", closing)})
+		}
+	}()
+	if err := b.Serve(backends); err != nil {
+		return failure{err}
+	}
+	for _, front := range fronts {
+		name := ""
+		if front.Name != onlyFront {
+			name = front.Name + "="
+		}
+		n, plural := len(backends[front.Name]), "s"
+		if n == 1 {
+			plural = ""
+		}
+		log.say("balancing %s%s over %d backend%s (%s)", name, b.Addr(front.Name), n, plural, changed(profile))
+	}
+	if f.verbose {
+		log.say("seed %d", f.seed)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var working sync.WaitGroup
+	working.Go(func() { f.obey(ctx, signals.orders, b, profile, backends, log) })
+	defer working.Wait()
+	select {
+	case s := <-signals.ends:
+		log.say("%s: ending all connections (once more: stop at once)", nameOf(s))
+		go func() {
+			if _, again := <-signals.ends; again {
+				p.exit(exitInterrupted)
+			}
+		}()
+	case <-ctx.Done():
+	}
+	cancel()
+	return nil
+}
+
+// obey does what signals ask a running balancer for, one after another.
+func (f *balancerFlags) obey(ctx context.Context, orders <-chan os.Signal, b *proxies.Balancer, now proxies.Profile,
+	backends map[string][]proxies.Backend, log *lines) {
+	for {
+		var s os.Signal
+		select {
+		case <-ctx.Done():
+			return
+		case s = <-orders:
+		}
+		switch {
+		case s == syscall.SIGHUP:
+			next, err := f.balancerProfile()
+			if err == nil {
+				err = monitored(next, backends)
+			}
+			if err == nil {
+				err = b.Reload(next)
+			}
+			if err != nil {
+				log.complain("reloading: %v; the balancer stays as it was (%s)", err, changed(now))
+				continue
+			}
+			now = next
+			log.say("reloaded: new connections meet (%s)", changed(now))
+		case !now.Strikes():
+			log.complain("%s: there is no event to perform; one is asked for by a setting such as stall=5s, outage=5s or restart=crash", nameOf(s))
+		default:
+			log.say("%s: the event begins (%s)", nameOf(s), changed(now))
+			if err := b.Strike(ctx); err != nil {
+				if ctx.Err() == nil {
+					log.complain("performing the event: %v", err)
+				}
+				continue
+			}
+			log.say("the event is over")
+		}
+	}
+}
+
+// monitored refuses health checks that ask where nothing was said to answer.
+func monitored(profile proxies.Profile, backends map[string][]proxies.Backend) error {
+	if profile.Value("health-check") != "http" {
+		return nil
+	}
+	for name, behind := range backends {
+		for _, b := range behind {
+			if b.Monitor == "" {
+				return fmt.Errorf("health-check=http asks the backends' monitoring ports: add --monitor with one address for each of %s's", name)
+			}
+		}
+	}
+	return nil
+}
+
+// signalsHeard are the signals that a running balancer listens to.
+type signalsHeard struct {
+	ends   chan os.Signal // closed by stop
+	orders chan os.Signal
+	unread chan os.Signal
+}
+
+// signalled listens from now on, so that none is lost between the ready line and the first wait.
+func signalled() signalsHeard {
+	s := signalsHeard{
+		ends:   make(chan os.Signal, 2), // two matter
+		orders: make(chan os.Signal, 8), // those that come while an event is under way
+		unread: make(chan os.Signal, 1), // never looked at: that somebody listens keeps writes to a closed pipe harmless
+	}
+	signal.Notify(s.ends, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(s.orders, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(s.unread, syscall.SIGPIPE)
+	return s
+}
+
+func (s signalsHeard) stop() {
+	for _, c := range []chan os.Signal{s.ends, s.orders, s.unread} {
+		signal.Stop(c)
+	}
+	close(s.ends)
+}
+
+// nameOf is a signal as people type it.
+func nameOf(s os.Signal) string {
+	for name, known := range map[string]os.Signal{"SIGINT": os.Interrupt, "SIGTERM": syscall.SIGTERM, "SIGUSR1": syscall.SIGUSR1} {
+		if s == known {
+			return name
+		}
+	}
+	return s.String()
+}
+
+// lines is where a balancer speaks: whole lines, from any goroutine.
+type lines struct {
+	mu    sync.Mutex
+	out   io.Writer
+	quiet bool
+}
+
+// say tells what goes as it should, unless quietness was asked for.
+func (l *lines) say(format string, args ...any) {
+	if !l.quiet {
+		l.complain(format, args...)
+	}
+}
+
+// complain tells what does not.
+func (l *lines) complain(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.out, "lbtest: "+format+"\n", args...)
+}
