@@ -181,13 +181,16 @@ func (f *Flow) Stage(d Direction, t Toxic) error {
 
 // End ends the connection because of a standing setting: it is noted as expired. Ending what has
 // ended or fallen silent does nothing.
-func (f *Flow) End(how Ending, setting string) {
+func (f *Flow) End(how Ending, setting string) { f.expire(how, setting, "") }
+
+// expire is End with a phrase for the event.
+func (f *Flow) expire(how Ending, setting, what string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over != "" || f.silent != "" {
 		return
 	}
-	f.noteLocked(KindExpired, how, setting, "")
+	f.noteLocked(KindExpired, how, setting, what)
 	if !how.silent() {
 		f.endLocked(how, setting)
 		return
@@ -358,7 +361,7 @@ func (f *Flow) filtered(d Direction, data []byte) []byte {
 func (f *Flow) forbid(err error) {
 	var r *Refusal
 	if errors.As(err, &r) {
-		f.End(r.How, r.Setting)
+		f.expire(r.How, r.Setting, r.What)
 		return
 	}
 	f.end(Close, err.Error())
