@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lbtest/lbtest/proxies"
 )
@@ -120,6 +121,29 @@ func IsFile(given string) bool {
 	return strings.ContainsRune(given, '/') || strings.ContainsRune(given, filepath.Separator) ||
 		slices.Contains([]string{".yaml", ".yml", ".json"}, strings.ToLower(filepath.Ext(given)))
 }
+
+// What stands for a manner of expiry and for keepalives of which nobody knows.
+const (
+	expiryUnknown = "not documented; judged under fin, rst, silent and rst-on-next, of which the worst counts"
+	probesUnknown = "not documented whether a TCP keepalive probe counts; taken for ignored, which is the harsher"
+	idleUnknown   = "no page states it; none is set, and nothing about idle connections is judged"
+)
+
+// doubts pairs settings with what is assumed of them.
+func doubts(pairs ...string) []proxies.Doubt {
+	var all []proxies.Doubt
+	for pair := range slices.Chunk(pairs, 2) {
+		all = append(all, proxies.Doubt{Setting: pair[0], Assumed: pair[1]})
+	}
+	return all
+}
+
+// settable is the range that a vendor documents for its idle timeout; 0 for a bound that is not documented.
+func settable(least, most time.Duration) []proxies.Range {
+	return []proxies.Range{{Setting: "idle-timeout", Min: least, Max: most}}
+}
+
+func fixed(at time.Duration) []proxies.Range { return settable(at, at) }
 
 func unknown(what, given string, names []string) error {
 	if meant := proxies.Meant(given, names); meant != "" {

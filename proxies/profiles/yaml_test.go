@@ -157,7 +157,7 @@ func TestAProfileIsLoadedByNameOrByPath(t *testing.T) {
 		t.Errorf("by name: got %q, %v", p.Name, err)
 	}
 	for given, want := range map[string]string{
-		"aws-nlb-tsl":         `unknown profile "aws-nlb-tsl": did you mean aws-nlb-tcp or aws-nlb-tls?`,
+		"openstack-octvia":    `unknown profile "openstack-octvia": did you mean openstack-octavia?`,
 		"":                    `unknown profile "" (profiles: `,
 		filepath.Dir(path):    "is a directory",
 		path + "l":            "no such file",
