@@ -89,6 +89,13 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"max-connections=ten", "max-connections=ten: not a count it can have; allowed are none and counts"},
 		{"connect-rate=100/s", "connect-rate=100/s: not a count: 100?"},
 		{"connect-rate=2000000", "connect-rate=2000000: not a count it can have; allowed are none and counts from 1 to 1000000"},
+		{"source-ports=none", "source-ports=none: not a count it can have; allowed are counts from 1 to 64512"},
+		{"source-ports=0", "source-ports=0: not a count it can have; allowed are counts from 1 to 64512"},
+		{"source-ports=64,000", "source-ports=64,000: not a count: 64000?"},
+		{"port-reuse-delay=none", "port-reuse-delay=none: it cannot be turned off; allowed are durations such as 60s"},
+		{"port-reuse-delay=0s", "port-reuse-delay=0s: a duration must be longer than zero"},
+		{"port-reuse-delay=-1s", "port-reuse-delay=-1s: a duration cannot be negative: 1s?"},
+		{"port-exhaustion=drop", "(allowed: close, swallow)"},
 		{"connection-limit=drop", "(allowed: queue, close, reset)"},
 	} {
 		name, value, _ := strings.Cut(c.given, "=")
