@@ -13,6 +13,16 @@ import (
 func beforeNATS(t *testing.T, p Profile, options *server.Options) (*lab, *server.Server) {
 	t.Helper()
 	l := listen(t, p, front{Front: Front{Name: "n1"}})
+	s := natsServer(t, options)
+	if err := l.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: s.Addr().String()}}}); err != nil {
+		t.Fatal(err)
+	}
+	return l, s
+}
+
+// natsServer runs a real nats-server at a free port until the test's end.
+func natsServer(t *testing.T, options *server.Options) *server.Server {
+	t.Helper()
 	options.Host, options.Port, options.NoSigs, options.NoLog = "127.0.0.1", server.RANDOM_PORT, true, true
 	s, err := server.NewServer(options)
 	if err != nil {
@@ -26,10 +36,7 @@ func beforeNATS(t *testing.T, p Profile, options *server.Options) (*lab, *server
 	if !s.ReadyForConnections(patience) {
 		t.Fatalf("nats-server is not ready after %s", patience)
 	}
-	if err := l.Serve(map[string][]Backend{"n1": {{Name: "b1", Addr: s.Addr().String()}}}); err != nil {
-		t.Fatal(err)
-	}
-	return l, s
+	return s
 }
 
 // natsClient connects a NATS client to a frontend and says how long that took, whatever came of it.

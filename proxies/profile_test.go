@@ -41,7 +41,7 @@ func TestNothingSetIsTheDefault(t *testing.T) {
 func TestValuesThatAreListedAreTaken(t *testing.T) {
 	for _, s := range Settings() {
 		for v := range strings.SplitSeq(s.Values, ", ") {
-			given := strings.NewReplacer("DURATION", "1500ms", "COUNT", "12", "BYTES", "10KB").Replace(v)
+			given := strings.NewReplacer("DURATION", "1500ms", "COUNT", "12", "BYTES", "10KB", "HEX", "0d0a").Replace(v)
 			p, err := Direct().With(s.Name, given)
 			if err != nil {
 				t.Errorf("%s=%s: %v", s.Name, given, err)
