@@ -5,9 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -168,33 +166,5 @@ func (d *deployment) Close() error {
 	return d.closed
 }
 
-// probe is how often, and how long each time, a node is asked whether it is ready. An answer takes
-// about a millisecond; a paused node gives none.
-const (
-	probeEvery   = 10 * time.Millisecond
-	probeTimeout = time.Second
-)
-
-// ask is one question to a monitoring port, on a connection of its own that leaves nothing behind.
-func ask(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	answer, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", answer.Status, strings.TrimSpace(string(text)))
-	}
-	return nil
-}
+// probeEvery is how often a node is asked whether it is ready. An answer takes about a millisecond.
+const probeEvery = 10 * time.Millisecond

@@ -13,6 +13,11 @@ const (
 	guard       = topologies.ModeVariable
 )
 
+// Lone is the mode (see topologies.ModeVariable) of a node that has no parent to hear or to tell, for
+// runtimes that know by other means whether it listens, and end it by other means. Its argument is its
+// configuration file.
+const Lone = "__lone-nats-node"
+
 // Main must be the first line of main and of each TestMain. In a process that was started as a node
 // or as the cleaner it never returns; in every other it does nothing.
 func Main() {
@@ -22,6 +27,8 @@ func Main() {
 	switch os.Args[1] {
 	case nodeWord:
 		os.Exit(beNode(os.Args[2:]))
+	case Lone:
+		os.Exit(serve(os.Args[2:], silence{}))
 	case cleanerWord:
 		os.Exit(beCleaner(os.Stdin))
 	}

@@ -263,7 +263,7 @@ func (n *node) ready(ctx context.Context) error {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	for {
-		err := ask(ctx, n.Monitor()+"/healthz?js-server-only=true")
+		err := topologies.Listens(ctx, n.Monitor())
 		if err == nil {
 			return nil
 		}

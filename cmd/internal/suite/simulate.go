@@ -339,7 +339,9 @@ func (l lab) event(b balancer, t assertions.Target, rec *assertions.Recorder) fu
 			return nil
 		}
 	case l.drains():
-		return func(ctx context.Context) error { return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[len(t.Nodes)-1].Name)) }
+		return func(ctx context.Context) error {
+			return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[len(t.Nodes)-1].Name))
+		}
 	case l.profile.Strikes():
 		return b.Strike
 	}
