@@ -47,6 +47,8 @@ type owner struct {
 var owners = map[string][]owner{
 	"github.com/nats-io/nats-server/v2":           {{pkg: "topologies/embedded"}},
 	"github.com/testcontainers/testcontainers-go": {{pkg: "docker"}},
+	"github.com/moby/moby/api":                    {{pkg: "docker"}}, // what testcontainers speaks of
+	"github.com/moby/moby/client":                 {{pkg: "docker"}}, // pauses, kills and attaches, which testcontainers leaves to it
 	"github.com/Shopify/toxiproxy/v2":             {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},
 	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}}, // toxiproxy's logger is one
 	"github.com/pires/go-proxyproto":              {{pkg: "proxies", files: []string{"proxy_protocol.go"}}},

@@ -1,0 +1,200 @@
+// Package docker starts topologies in containers, on networks on which a balancer is the only path there is.
+// All containers run this same program, from an image that holds nothing else.
+//
+//	         ┌── network of n1 ── n1
+//	balancer ┼── network of n2 ── n2    no node has another on its network, and no network leads anywhere else
+//	         ├── network of n3 ── n3
+//	         └── front network ── this process, as the canary's both ends
+//
+// This process reaches every container at its own address, past the balancer: the engine must be on this
+// machine, and the machine must be Linux.
+//
+// Everything that is made carries the run's label. A second process, the sweeper, removes what carries it when
+// this one ends without having done so itself.
+package docker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	goruntime "runtime"
+	"strings"
+	"sync"
+
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	tclog "github.com/testcontainers/testcontainers-go/log"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// Options are what a caller chooses about how nodes are run.
+type Options struct {
+	Node  string                       // the mode (see topologies.ModeVariable) in which this program is a node, its configuration file the only argument
+	Check func(topologies.Build) error // what the server itself says of a build's configurations
+	Keep  bool                         // leave configurations and logs behind, a directory a deployment
+	Log   *slog.Logger                 // what happens to the containers; nil for nothing
+}
+
+// New gives a runtime that starts nothing, and asks the engine nothing, until it is used. The program that
+// uses it calls Main first thing.
+func New(o Options) topologies.Runtime {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &runtime{options: o, run: strings.ToLower(rand.Text()[:12])} // 60 random bits: nobody else's
+}
+
+type runtime struct {
+	options Options
+	run     string // names this run in labels
+
+	mu      sync.Mutex
+	engine  *client.Client // nil until something is to be started, as is what follows
+	sweeper *sweeper
+	dir     string
+	image   string
+	closed  bool
+}
+
+var _ topologies.Host = (*runtime)(nil)
+
+func (r *runtime) Name() string { return "docker" }
+
+func (r *runtime) Check(b topologies.Build) error { return r.options.Check(b) }
+
+// Usable says whether an engine on this machine answers, and whether there is a program that its containers
+// could run.
+func (r *runtime) Usable(ctx context.Context) error {
+	if goruntime.GOOS != "linux" {
+		return fmt.Errorf("containers are reached at their own addresses, which only works on Linux, not on %s", goruntime.GOOS)
+	}
+	engine, err := connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer engine.Close()
+	info, err := engine.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return fmt.Errorf("asking the Docker engine about itself: %w", err)
+	}
+	if info.Info.OSType != "linux" {
+		return fmt.Errorf("the Docker engine runs %s containers; Linux ones are needed", info.Info.OSType)
+	}
+	_, err = findProgram(ctx)
+	return err
+}
+
+// connect gives a client of the engine that has answered.
+func connect(ctx context.Context) (*client.Client, error) {
+	settle()
+	found, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a Docker engine: %w", err)
+	}
+	if _, err := found.Ping(ctx, client.PingOptions{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("asking the Docker engine: %w", err), found.Close())
+	}
+	return found.Client, nil
+}
+
+// settle tells testcontainers what it asks the environment once, before anything else is done with it.
+var settle = sync.OnceFunc(func() {
+	for name, value := range map[string]string{
+		// Its reaper is an image of its own, which would have to be pulled. The sweeper does that work.
+		"TESTCONTAINERS_RYUK_DISABLED": "true",
+		// Inside a container (or where /.dockerenv makes it look so) it takes the default gateway for the engine's
+		// host. Here nothing is published, so the host does not matter, and loopback needs no guessing.
+		"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
+	} {
+		if os.Getenv(name) == "" {
+			os.Setenv(name, value)
+		}
+	}
+	tclog.SetDefault(silence{}) // it tells every step on stderr
+})
+
+// silence is a log that nobody reads.
+type silence struct{}
+
+func (silence) Printf(string, ...any) {}
+
+// begin makes what all deployments share, once.
+func (r *runtime) begin(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return errors.New("the docker runtime is closed")
+	}
+	if r.image != "" {
+		return nil
+	}
+	if r.engine == nil {
+		engine, err := connect(ctx)
+		if err != nil {
+			return err
+		}
+		r.engine = engine
+	}
+	if r.dir == "" {
+		dir, err := os.MkdirTemp("", dirPrefix)
+		if err == nil {
+			dir, err = filepath.Abs(dir)
+		}
+		if err != nil {
+			return fmt.Errorf("making a directory for logs: %w", err)
+		}
+		r.dir = dir
+		if r.options.Keep {
+			r.options.Log.Info("directory is kept", "directory", dir)
+		}
+	}
+	if r.sweeper == nil {
+		dir := r.dir
+		if r.options.Keep {
+			dir = ""
+		}
+		s, err := startSweeper(r.run, dir)
+		if err != nil {
+			return err
+		}
+		r.sweeper = s
+	}
+	image, err := build(ctx, r.engine, r.dir)
+	if err != nil {
+		return err
+	}
+	r.image = image
+	return nil
+}
+
+// dirPrefix begins the name of every directory made here.
+const dirPrefix = "lbtest-docker-"
+
+// Close removes whatever was not closed, and ends the sweeper.
+func (r *runtime) Close() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed = true
+	var errs []error
+	if r.engine != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), engineLimit)
+		defer cancel()
+		_, err := sweep(ctx, r.engine, r.run)
+		errs = append(errs, err, r.engine.Close())
+		r.engine = nil
+	}
+	if r.sweeper != nil {
+		errs = append(errs, r.sweeper.dismiss())
+		r.sweeper = nil
+	}
+	if r.dir != "" && !r.options.Keep {
+		errs = append(errs, os.RemoveAll(r.dir))
+	}
+	r.dir = ""
+	return errors.Join(errs...)
+}
