@@ -47,6 +47,7 @@ func completeRun(cmd *cobra.Command) {
 	values := map[string]func(typed string) ([]cobra.Completion, cobra.ShellCompDirective){
 		"topology":   func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listTopologies()) },
 		"assert":     func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listAssertions()) },
+		"runtime":    func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listRuntimes()) },
 		"set":        completeSetting,
 		"report":     completeReport,
 		"fail-on":    words(report.FailOn()...),

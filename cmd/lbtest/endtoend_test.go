@@ -465,7 +465,7 @@ func badUsage(t *testing.T, u user) {
 		{"another one", lab + "--set idle-timeout=none --set idle-keepalive=counts", []string{"idle-keepalive=counts", "idle-timeout=60s"}},
 		{"unknown flag", lab + "--sett stall=1s", []string{`"--sett"`, "did you mean --set"}},
 		{"a flag of later", lab + "--profile aws-nlb", []string{`"--profile"`, "--set"}},
-		{"another flag of later", lab + "--runtime docker", []string{`"--runtime"`, "--time-scale"}},
+		{"unknown runtime", lab + "--runtime podman", []string{`"podman"`, "embedded, docker"}},
 		{"unknown command", "lst topologies", []string{`"lst"`, "did you mean list"}},
 		{"a command of later", "validate -s nats://localhost", []string{`"validate"`, "run"}},
 		{"an argument too many", "run x", []string{`"x"`}},

@@ -16,6 +16,7 @@ import (
 // runFlags is what the flags of a run say: the options of the plan, and what happens with its report.
 type runFlags struct {
 	suite.Options
+	runtime string
 	keep    bool
 	json    bool
 	reports []string // FORMAT=PATH
@@ -52,12 +53,13 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 			"without it those that speak of the settings (lbtest list assertions)")
 	})
 	group(cmd, "How to test", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.runtime, "runtime", runtimes[0].name, "what runs the nodes, by its `NAME` (lbtest list runtimes)")
 		fs.StringVar(&f.TimeScale, "time-scale", "auto", "divide idle timeouts and pings by a `FACTOR` of 1 or more; 1 is real time; "+
 			"auto shortens what only waits; the report tells timers unscaled and losses as counted")
 		fs.Int64Var(&f.Seed, "seed", 0, "where everything random starts, a number `N`; the same seed gives the same plan (default: drawn, and printed)")
 		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` labs side by side, one with JetStream counting as two (default: by the number of cores)")
 		fs.DurationVar(&f.RunTimeout, "run-timeout", 0, "end the run after a `DURATION`, as in 90s or 5m; what did not run by then is errored (default: none)")
-		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores")
+		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores (the stores of containers go with them)")
 		fs.BoolVar(&f.VerifyAdvice, "verify-advice", false, "apply each advice, run again, and say whether it helped")
 	})
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
@@ -104,8 +106,11 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 	return &f
 }
 
-// check refuses an exit rule that does not exist. What the options mean is the plan's to judge.
+// check refuses a runtime and an exit rule that do not exist. What the options mean is the plan's to judge.
 func (f *runFlags) check() error {
+	if exist := namesOf(listRuntimes()); !slices.Contains(exist, f.runtime) {
+		return fmt.Errorf("--runtime: %w", unknown("runtime", f.runtime, exist))
+	}
 	if f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn) {
 		return fmt.Errorf("--fail-on: %w", unknown("verdict", f.failOn, report.FailOn()))
 	}

@@ -83,7 +83,11 @@ func listFormats() []entry {
 }
 
 func listRuntimes() []entry {
-	return []entry{{Name: "embedded", About: "nats-server inside lbtest's own executable, one child process a node (the default)"}}
+	var all []entry
+	for _, r := range runtimes {
+		all = append(all, entry{Name: r.name, About: r.about})
+	}
+	return all
 }
 
 func namesOf(entries []entry) []string {

@@ -12,16 +12,20 @@ import (
 
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/cmd/internal/suite"
+	"github.com/lbtest/lbtest/docker"
 	"github.com/lbtest/lbtest/topologies"
 	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 func main() {
-	embedded.Main() // does not return where this process was started to be a node
+	// These do not return where this process was started to be a node, a balancer or what cleans up.
+	embedded.Main()
+	docker.Main()
+	suite.Main()
 	p := program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
-		runtime: func(keep bool, log *slog.Logger) topologies.Runtime {
-			return embedded.New(embedded.Options{Keep: keep, Log: log})
+		runtime: func(name string, keep bool, log *slog.Logger) topologies.Runtime {
+			return runtimeCalled(name).open(keep, log)
 		},
 		plan: func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
 	}
@@ -36,7 +40,7 @@ type program struct {
 	getenv   func(string) string
 	exit     func(code int) // at once, leaving the rest to the runtime's cleaner
 
-	runtime func(keep bool, log *slog.Logger) topologies.Runtime
+	runtime func(name string, keep bool, log *slog.Logger) topologies.Runtime
 	plan    func(suite.Options) (plan, error)
 }
 

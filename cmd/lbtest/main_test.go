@@ -21,12 +21,15 @@ import (
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/cmd/internal/suite"
+	"github.com/lbtest/lbtest/docker"
 	"github.com/lbtest/lbtest/topologies"
 	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 func TestMain(m *testing.M) {
 	embedded.Main()
+	docker.Main()
+	suite.Main()
 	goleak.VerifyTestMain(m)
 }
 
@@ -49,12 +52,15 @@ func (f fakePlan) Run(ctx context.Context, say func(suite.Progress)) report.Repo
 // fakeRuntime starts nothing and says whether it was closed.
 type fakeRuntime struct {
 	topologies.Runtime
-	keep   bool
-	closed bool
-	err    error
+	name     string
+	unusable error
+	keep     bool
+	closed   bool
+	err      error
 }
 
-func (f *fakeRuntime) Close() error { f.closed = true; return f.err }
+func (f *fakeRuntime) Close() error                 { f.closed = true; return f.err }
+func (f *fakeRuntime) Usable(context.Context) error { return f.unusable }
 
 // lab is one run of the program without a lab.
 type lab struct {
@@ -64,10 +70,12 @@ type lab struct {
 	options *suite.Options // what the plan was asked for
 	runtime *fakeRuntime
 	closing error
-	exit    func(int)
-	out     bytes.Buffer
-	log     bytes.Buffer
-	stdout  io.Writer
+
+	unusable error // the runtime
+	exit     func(int)
+	out      bytes.Buffer
+	log      bytes.Buffer
+	stdout   io.Writer
 }
 
 func (l *lab) run(args ...string) int {
@@ -78,8 +86,8 @@ func (l *lab) run(args ...string) int {
 	p := program{
 		args: args, out: out, err: &l.log, exit: l.exit,
 		getenv: func(k string) string { return l.env[k] },
-		runtime: func(keep bool, _ *slog.Logger) topologies.Runtime {
-			l.runtime = &fakeRuntime{keep: keep, err: l.closing}
+		runtime: func(name string, keep bool, _ *slog.Logger) topologies.Runtime {
+			l.runtime = &fakeRuntime{name: name, keep: keep, err: l.closing, unusable: l.unusable}
 			return l.runtime
 		},
 		plan: func(o suite.Options) (plan, error) {
@@ -114,7 +122,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
 		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
 		{"--topology routes-behind-lb --profile aws-nlb", []string{`unknown flag "--profile"`}},
-		{"--topology routes-behind-lb --runtime docker", []string{`unknown flag "--runtime"`, "--run-timeout"}},
+		{"--topology routes-behind-lb --runtime dcoker", []string{`--runtime: unknown runtime "dcoker"`, "did you mean docker", "embedded"}},
 		{"--version", []string{`unknown flag "--version", did you mean the command lbtest version?`}},
 		{"--topology routes-behind-lb -v", []string{`unknown flag "-v"`}},
 		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb?`}},

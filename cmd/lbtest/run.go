@@ -115,7 +115,13 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 	log := slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
 	o.Command = append([]string{"lbtest"}, p.args...)
 	o.Versions = versions()
-	o.Runtime = p.runtime(f.keep, log)
+	o.Runtime = p.runtime(f.runtime, f.keep, log)
+	if f.runtime != runtimes[0].name {
+		// Asked for and impossible: said before anything else is looked at.
+		if err := o.Runtime.Usable(ctx); err != nil {
+			return measured{}, errors.Join(fmt.Errorf("--runtime %s cannot be used here: %w", f.runtime, err), o.Runtime.Close())
+		}
+	}
 	plan, err := p.plan(o)
 	if err != nil {
 		return measured{}, errors.Join(err, o.Runtime.Close())

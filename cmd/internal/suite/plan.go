@@ -353,9 +353,15 @@ func (s scenario) assertions() []assertions.Assertion {
 	return all
 }
 
+// defaultRuntime is what the command line uses if it does not say.
+const defaultRuntime = "embedded"
+
 // reproduce is the command that runs just this scenario.
 func (s scenario) reproduce(o Options, seed int64) string {
 	words := []string{"lbtest", "--topology", s.topology.Name}
+	if name := o.Runtime.Name(); name != defaultRuntime {
+		words = append(words, "--runtime", name)
+	}
 	for _, name := range s.order {
 		words = append(words, "--set", name+"="+s.settings[name])
 	}

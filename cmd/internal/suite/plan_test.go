@@ -190,7 +190,7 @@ func TestTheCommandThatReproducesAScenarioSurvivesAShell(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = "lbtest --topology routes-behind-lb --set idle-timeout=35s --nats cluster.ping_interval=8s --client timeout=3s --assert 'core/*' --time-scale 2 --seed 7"
+	const want = "lbtest --topology routes-behind-lb --runtime paper --set idle-timeout=35s --nats cluster.ping_interval=8s --client timeout=3s --assert 'core/*' --time-scale 2 --seed 7"
 	if got := p.scenarios[0].reproduce(o, 7); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -54,19 +54,11 @@ type wireProfile struct {
 	Name     string
 	Seed     int64
 	Factor   float64
-	Settings [][2]string // name and value, in the order of the table
+	Settings []proxies.Stated
 }
 
 func wired(p proxies.Profile, factor float64) *wireProfile {
-	w := &wireProfile{Name: p.Name, Seed: p.Seed, Factor: factor}
-	for _, b := range p.Behaviours {
-		for _, s := range b.Settings() {
-			if v := b.Value(s.Name); v != s.Default {
-				w.Settings = append(w.Settings, [2]string{s.Name, v})
-			}
-		}
-	}
-	return w
+	return &wireProfile{Name: p.Name, Seed: p.Seed, Factor: factor, Settings: p.Stated()}
 }
 
 // profile gives the profile back, scaled.
@@ -74,7 +66,7 @@ func (w *wireProfile) profile() (proxies.Profile, error) {
 	p := proxies.Profile{Name: w.Name, Seed: w.Seed}
 	for _, s := range w.Settings {
 		var err error
-		if p, err = p.With(s[0], s[1]); err != nil {
+		if p, err = p.With(s.Setting, s.Value); err != nil {
 			return p, err
 		}
 	}
