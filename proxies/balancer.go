@@ -52,6 +52,8 @@ type Balancer struct {
 	last      *instance   // the one before the next
 	instances []*instance // live and those that a reload left with their connections
 	born      uint64      // instances so far
+	identity  *Identity   // what the next instance shows in TLS handshakes; nil where it ends none
+	throwAway *throwAway  // made when first needed
 	lack      error       // the first that this process ran out of something
 }
 
@@ -74,6 +76,9 @@ func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 			return nil, errors.Join(fmt.Errorf("listening for frontend %s: %w", f.Name, err), b.Close())
 		}
 		b.doors = append(b.doors, d)
+	}
+	if err := b.identify(p); err != nil {
+		return nil, errors.Join(fmt.Errorf("listening: %w", err), b.Close())
 	}
 	return b, nil
 }
@@ -136,6 +141,9 @@ func (b *Balancer) Reload(p Profile) error {
 	defer b.event.Unlock()
 	if err := p.Check(); err != nil {
 		return err
+	}
+	if err := b.identify(p); err != nil {
+		return fmt.Errorf("reloading: %w", err)
 	}
 	b.mu.Lock()
 	b.profile = p

@@ -122,14 +122,21 @@ func (f *Flow) Send(d Direction, data []byte) error {
 }
 
 // Wrap puts a layer such as TLS between the balancer and one end: the client (Down) in Unwrap, the
-// backend (Up) in Greet. The bytes that Peek has read come out of the connection given to wrap again.
-// What wrap returns is read and written from then on; its CloseWrite is used where it has one.
-func (f *Flow) Wrap(ctx context.Context, d Direction, wrap func(context.Context, net.Conn) (net.Conn, error)) error {
+// backend (Up) in Greet. The bytes that Peek has read come out of the connection given to wrap again, whose reads
+// and writes fail with os.ErrDeadlineExceeded after the time given; deadlines set on it do nothing.
+// What wrap returns is read and written from then on; its CloseWrite is used where it has one. Its reads must go
+// on after an error of a net.Error that is Temporary, as those of crypto/tls do.
+func (f *Flow) Wrap(ctx context.Context, d Direction, within time.Duration, wrap func(net.Conn) (net.Conn, error)) error {
 	l := f.client
 	if d == Up {
 		l = f.server
 	}
-	layer, err := wrap(ctx, l.bare())
+	l.conn.SetDeadline(time.Now().Add(within))
+	stop := context.AfterFunc(ctx, l.unblock)
+	layer, err := wrap(l.bare())
+	if stop() {
+		l.uninterrupt()
+	}
 	if err == nil {
 		l.layer = layer
 	}
@@ -198,6 +205,7 @@ func (f *Flow) expire(how Ending, setting, what string) {
 	f.silent, f.why = how, setting
 	f.left.Broadcast()
 	for _, l := range []*leg{f.client, f.server} {
+		l.muted = true
 		l.unblock()
 		if l.heardEnd {
 			f.giveUpLocked(l, Close)
@@ -400,7 +408,13 @@ func (f *Flow) take(from *leg) (data []byte, ok bool) {
 // endOfLocked is what reading a leg came to in the end: a FIN, which is passed on behind what was read, or
 // else the flow's end.
 func (f *Flow) endOfLocked(from *leg, err error) {
-	if !errors.Is(err, io.EOF) || !from.told && from.wasReset() {
+	switch {
+	case from.layer != nil && !errors.Is(err, io.EOF) && endingOf(err) == Close:
+		// The far end said no in TLS, such as to the balancer's certificate, or sent what is no TLS.
+		f.noteLocked(KindExpired, Close, endsTLS, from.side+": "+err.Error())
+		f.endLocked(Close, endsTLS)
+		return
+	case !errors.Is(err, io.EOF) || !from.told && from.wasReset():
 		f.endLocked(Reset, from.side)
 		return
 	}
@@ -457,6 +471,12 @@ func (f *Flow) delivered(d Direction) {
 	defer f.settle()
 	to := f.to(d)
 	f.mu.Lock()
+	goes := f.over == "" && f.silent == ""
+	f.mu.Unlock()
+	if goes {
+		to.farewell() // not under mu: it may wait for a slow reader
+	}
+	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.carrying--
 	f.shut[d] = true
@@ -478,7 +498,7 @@ func (f *Flow) delivered(d Direction) {
 // listen hears a leg of a silent connection out: until it gives up, or the connection is ended.
 func (f *Flow) listen(l *leg) {
 	if f.silent == ResetOnNext { // settled before listen was called
-		data, err := l.read()
+		data, err := l.readBare()
 		if err != nil {
 			f.giveUp(l, endingOf(err))
 			return
@@ -585,6 +605,7 @@ func (f *Flow) refuse(ctx context.Context, err error) {
 			l.reset()
 		case how.silent():
 			held.Go(func() {
+				l.muted = true
 				l.readAgain()
 				defer context.AfterFunc(ctx, l.unblock)()
 				l.swallow()
@@ -603,4 +624,11 @@ func endingOf(err error) Ending {
 		return Reset
 	}
 	return Close
+}
+
+// linger leaves the client waiting for that long, or until it has gone.
+func (f *Flow) linger(ctx context.Context, d time.Duration) {
+	f.client.conn.SetReadDeadline(time.Now().Add(d))
+	defer context.AfterFunc(ctx, f.client.unblock)()
+	f.client.waitHangup()
 }

@@ -54,6 +54,9 @@ func newInstance(b *Balancer, p Profile, life uint64, before *instance) *instanc
 		if c, ok := policy.(Chooser); ok {
 			i.chooser = c
 		}
+		if c, ok := policy.(certified); ok {
+			c.certify(b.identity)
+		}
 		if h, ok := policy.(Heir); ok && before != nil {
 			for _, old := range before.policies {
 				if reflect.TypeOf(old) == reflect.TypeOf(policy) {

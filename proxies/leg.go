@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -22,8 +23,9 @@ type leg struct {
 	conn *net.TCPConn
 	raw  syscall.RawConn
 
-	layer net.Conn // what is read and written instead, such as TLS; nil for the bare socket
-	ahead []byte   // what was read before forwarding began
+	layer net.Conn   // what is read and written instead, such as TLS; nil for the bare socket
+	under *transport // what the layer reads and writes; nil for the bare socket
+	ahead []byte     // what was read before forwarding began
 
 	sent atomic.Int64 // bytes delivered to this side
 	last atomic.Int64 // the balancer's time (ns) at the last byte read from or written to this side
@@ -32,6 +34,7 @@ type leg struct {
 	heardEnd bool // its FIN was read
 	told     bool // a FIN was sent to it
 	gaveUp   bool // it ended after a silent expiry
+	muted    bool // it fell silent: not even a layer's goodbye is said
 
 	attempt func(fd uintptr) bool // tryRead, bound once so that reading does not allocate
 	got     []byte                // what it read, in a pooled buffer
@@ -79,6 +82,11 @@ func (l *leg) read() ([]byte, error) {
 		}
 		return buf[:n], nil
 	}
+	return l.readBare()
+}
+
+// readBare reads the socket itself.
+func (l *leg) readBare() ([]byte, error) {
 	if err := l.raw.Read(l.attempt); err != nil {
 		return nil, err
 	}
@@ -87,19 +95,34 @@ func (l *leg) read() ([]byte, error) {
 	return got, err
 }
 
+// readLayer waits for the first byte with a buffer of one, and takes what else there is without waiting: many
+// records are passed on by one write.
 func (l *leg) readLayer() ([]byte, error) {
-	buf := chunks.Get().(*[chunk]byte)
-	n := copy(buf[:], l.ahead)
-	if n > 0 {
+	if len(l.ahead) > 0 {
+		buf := chunks.Get().(*[chunk]byte)
+		n := copy(buf[:], l.ahead)
 		l.ahead = l.ahead[n:]
 		return buf[:n], nil
 	}
-	n, err := l.layer.Read(buf[:])
-	if n > 0 {
-		return buf[:n], nil
+	if n, err := l.layer.Read(l.under.one[:]); n == 0 {
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = io.EOF // a FIN without the layer's own goodbye, which many do without
+		}
+		return nil, err
 	}
-	chunks.Put(buf)
-	return nil, err
+	buf := chunks.Get().(*[chunk]byte)
+	buf[0] = l.under.one[0]
+	n := 1
+	l.under.eager = true
+	for n < len(buf) {
+		more, err := l.layer.Read(buf[n:])
+		n += more
+		if err != nil {
+			break // one that lasts comes again
+		}
+	}
+	l.under.eager = false
+	return buf[:n], nil
 }
 
 // writeSome writes for as long as the clock runs, and says how much that was.
@@ -150,12 +173,25 @@ func (l *leg) write(data []byte) (int, error) {
 	return l.conn.Write(data)
 }
 
+// lastWord is how long a connection that is being ended waits for room for its layer's goodbye. Other
+// connections may wait with it, so a far end that does not read goes without.
+const lastWord = 10 * time.Millisecond
+
 // closeWrite says to the far end that no more will come.
 func (l *leg) closeWrite() {
-	if half, ok := l.layer.(interface{ CloseWrite() error }); ok {
-		half.CloseWrite() // of TLS: a close_notify
+	if l.layer != nil && !l.muted {
+		l.conn.SetWriteDeadline(time.Now().Add(lastWord))
+		l.farewell()
 	}
 	l.conn.CloseWrite()
+}
+
+// farewell is a layer's own goodbye, of TLS a close_notify. It waits for a far end that is slow to read. Once
+// said it is not said again.
+func (l *leg) farewell() {
+	if half, ok := l.layer.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
 }
 
 // peek: see Flow.Peek.
@@ -180,31 +216,56 @@ func (l *leg) peek(ctx context.Context, n int, deadline time.Time) ([]byte, erro
 	return l.ahead, nil
 }
 
-// bare is the connection under the next layer, with what was read ahead in front.
-func (l *leg) bare() net.Conn {
-	var c net.Conn = l.conn
-	if l.layer != nil {
-		c = l.layer
-	}
-	again := &rereading{c, l.ahead}
+// bare is the socket for a layer to be put on it, with what was read ahead in front.
+func (l *leg) bare() *transport {
+	l.under = &transport{TCPConn: l.conn, leg: l, first: l.ahead}
 	l.ahead = nil
-	return again
+	return l.under
 }
 
-// rereading is a connection whose first bytes were read before.
-type rereading struct {
-	net.Conn
-	first []byte
+// transport is a leg's socket as a layer has it. Its deadlines are the leg's alone: those that crypto/tls sets
+// around its own messages would undo the one that ends a connection.
+type transport struct {
+	*net.TCPConn
+	leg   *leg
+	first []byte  // what was read before
+	eager bool    // reading does not wait: there is something or errNothing
+	one   [1]byte // the leg's, to wait with
 }
 
-func (r *rereading) Read(b []byte) (int, error) {
-	if len(r.first) > 0 {
-		n := copy(b, r.first)
-		r.first = r.first[n:]
+func (t *transport) Read(b []byte) (n int, err error) {
+	switch {
+	case len(t.first) > 0:
+		n = copy(b, t.first)
+		t.first = t.first[n:]
 		return n, nil
+	case !t.eager:
+		return t.TCPConn.Read(b)
 	}
-	return r.Conn.Read(b)
+	if failed := t.leg.raw.Read(func(fd uintptr) bool { n, err = readSocket(fd, b); return true }); failed != nil {
+		return 0, failed
+	}
+	switch {
+	case err == syscall.EAGAIN:
+		return 0, errNothing{}
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
+
+func (*transport) SetDeadline(time.Time) error      { return nil }
+func (*transport) SetReadDeadline(time.Time) error  { return nil }
+func (*transport) SetWriteDeadline(time.Time) error { return nil }
+
+// errNothing is a net.Error that passes, after which a layer can be read again.
+type errNothing struct{}
+
+func (errNothing) Error() string   { return "nothing to read" }
+func (errNothing) Timeout() bool   { return true }
+func (errNothing) Temporary() bool { return true }
 
 // swallowed is how much a vanished flow takes from each side before it stops reading. A box that
 // drops packets lets the sender's buffer fill; what is taken here stands for that of the sender's
@@ -214,9 +275,8 @@ const swallowed = 256 << 10
 // swallow takes what a far end sends and drops it until that end has gone, and says how it went. A layer
 // means nothing any more: packets are dropped whole.
 func (l *leg) swallow() Ending {
-	l.layer, l.ahead = nil, nil
 	for taken := 0; taken < swallowed; {
-		data, err := l.read()
+		data, err := l.readBare()
 		if err != nil {
 			return endingOf(err)
 		}

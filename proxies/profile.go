@@ -11,12 +11,13 @@ import (
 // Profile is a load balancer described: a value that can be listed, changed, scaled and compared.
 type Profile struct {
 	Name, About string
-	Source      string   // where the numbers were read, for a balancer that exists
-	Checked     string   // the month of the source, or in which it was read
-	Unverified  []Doubt  // what the source does not settle
-	Ranges      []Range  // what its vendor lets users set
-	Notes       []string // what it does beyond its settings, a sentence each
-	Seed        int64    // what chance in it starts from; the same seed gives the same choices
+	Source      string    // where the numbers were read, for a balancer that exists
+	Checked     string    // the month of the source, or in which it was read
+	Unverified  []Doubt   // what the source does not settle
+	Ranges      []Range   // what its vendor lets users set
+	Notes       []string  // what it does beyond its settings, a sentence each
+	Seed        int64     // what chance in it starts from; the same seed gives the same choices
+	Identity    *Identity // what it shows in TLS handshakes, where it ends TLS; nil for a throw-away one
 	Behaviours  []Behaviour
 
 	stated []string // the settings that With was given, defaults included
