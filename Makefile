@@ -23,7 +23,7 @@ RACE := $(shell test "$$($(GO) env CGO_ENABLED)" = 1 && echo -race)
 LONG ?= $(shell grep -rl --include='*_test.go' LBTEST_LONG . | xargs -n1 dirname | sort -u)
 
 FUZZTIME ?= 10s
-ROUNDS   ?= 5
+ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
 .PHONY: all build test integration lint fmt fuzz bench clean help
@@ -63,7 +63,7 @@ fuzz: ## each fuzz test for FUZZTIME (10s)
 		done; \
 	done
 
-bench: ## the benchmarks, ROUNDS (5) times in turn, as medians and ratios to the peer of the same round
+bench: ## lbtest against HAProxy, toxiproxy and nothing, ROUNDS (9) times in turn: six minutes, needs haproxy
 	@GO='$(GO)' .ci/bench $(ROUNDS)
 
 clean: ## remove what was built
