@@ -214,6 +214,7 @@ func (b *Balancer) Close() error {
 	errs = append(errs, b.lack)
 	b.mu.Unlock()
 	for _, d := range b.doors {
+		d.toxics.adapting.Wait()
 		errs = append(errs, d.hold.Close())
 	}
 	return errors.Join(errs...)

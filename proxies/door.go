@@ -17,6 +17,7 @@ type door struct {
 	hold     io.Closer // keeps the port ours while nothing listens
 	listener *net.TCPListener
 	backends []Backend
+	toxics   frontToxics
 
 	accepting sync.WaitGroup // the accept loop
 	crossing  sync.WaitGroup // the connections it let in

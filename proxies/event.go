@@ -16,6 +16,7 @@ const (
 	KindCrash     = "crash"     // all connections end
 	KindRestarted = "restarted" // and the balancer is back, remembering nothing
 	KindReload    = "reload"    // connections stay with the old instance, new ones go to a new one
+	KindToxics    = "toxics"    // the toxics of a frontend's connections are others from here; What lists them
 	KindApplied   = "applied"   // a standing setting acted on a connection without ending it; Why names it, What says how
 	KindDown      = "down"      // a health check took a backend out of rotation
 	KindUp        = "up"        // and put it back

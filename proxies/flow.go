@@ -3,6 +3,7 @@ package proxies
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -37,7 +38,11 @@ type Flow struct {
 	start   time.Duration // began, in the balancer's time
 	watch   *watch        // nil while nothing is asked of it
 	filters [2][]Filter   // by Direction
-	links   *toxicLane    // nil while no toxic is staged
+	staged  [2][]order    // by Direction: the toxics of its policies
+	toxics  *frontToxics  // those of its frontend
+	chance  int64         // the seed of what chance decides about it
+
+	adapting sync.Mutex // held while the lane is chosen or changed
 
 	dialFrom func() (net.Addr, error)
 	onEnd    []func(closedFirst bool)
@@ -180,10 +185,9 @@ func (f *Flow) Watch(ask func(Quiet) time.Duration) {
 
 // Stage puts a byte fault into one direction, behind those staged before. Faults are staged in Admit.
 func (f *Flow) Stage(d Direction, t Toxic) error {
-	if f.links == nil {
-		f.links = newToxicLane(f)
-	}
-	return f.links.stage(d, t)
+	o, err := ordered(fmt.Sprintf("%s_%s_%d", t.Type, streams[d], len(f.staged[d])), t)
+	f.staged[d] = append(f.staged[d], o)
+	return err
 }
 
 // End ends the connection because of a standing setting: it is noted as expired. Ending what has
@@ -226,6 +230,8 @@ func (f *Flow) Probe() {
 
 // carry begins to forward and returns at once; after is called when the connection is gone at both sides.
 func (f *Flow) carry(watches *watches, after func()) {
+	f.adapting.Lock()
+	defer f.adapting.Unlock()
 	f.mu.Lock()
 	f.began, f.start = time.Now(), f.clock.now()
 	f.client.touch(f.start)
@@ -236,8 +242,8 @@ func (f *Flow) carry(watches *watches, after func()) {
 		f.after = func() { watches.remove(f.watch); after() }
 	}
 	carried := newCopying(f)
-	if f.links != nil {
-		carried = f.links
+	if orders := f.orders(); len(orders[Up])+len(orders[Down]) > 0 {
+		carried = newToxicLane(f, orders)
 	}
 	f.lane = carried
 	early := f.over != "" // it was ended before it could begin
@@ -427,20 +433,26 @@ func (f *Flow) endOfLocked(from *leg, err error) {
 // give writes bytes that a direction carries; those of a connection that has ended or fallen silent are
 // dropped. False says that the lane is to be left; what was not written is in rest.
 func (f *Flow) give(d Direction, data []byte) (ok bool) {
+	rest, ok := f.push(d, data)
+	f.rest[d] = append(f.rest[d], rest...)
+	return ok
+}
+
+// push is give, but answers with what was not written.
+func (f *Flow) push(d Direction, data []byte) (rest []byte, ok bool) {
 	to := f.to(d)
 	for len(data) > 0 {
 		f.held()
 		n, err := to.writeSome(data, f.clock)
 		data = data[n:]
 		if !f.gave(to, n, err) {
-			f.rest[d] = append(f.rest[d], data...)
-			return false
+			return data, false
 		}
 		if err != nil {
 			break
 		}
 	}
-	return true
+	return nil, true
 }
 
 // gave counts what was written to a leg, and ends a flow that could not be written to. False says that

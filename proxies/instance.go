@@ -18,6 +18,7 @@ import (
 // instance is one life of a balancer: what its policies remember, and the connections that are theirs.
 type instance struct {
 	balancer *Balancer
+	seed     int64
 	policies []Policy
 	chooser  Chooser
 	pool     *Pool
@@ -41,7 +42,7 @@ type instance struct {
 // newInstance makes an instance of a profile; before is the one whose memory it takes over, or nil.
 func newInstance(b *Balancer, p Profile, life uint64, before *instance) *instance {
 	i := &instance{
-		balancer: b, chooser: newRoundRobin(),
+		balancer: b, seed: p.Seed, chooser: newRoundRobin(),
 		flows: map[*Flow]uint64{}, active: map[Backend]int{}, down: map[Backend]bool{},
 	}
 	i.pool = &Pool{i}
@@ -114,6 +115,7 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 		return
 	}
 	flow := newFlow(fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)), d.Front, near, b.clock, b.note)
+	flow.toxics, flow.chance = &d.toxics, i.seed
 	if err := i.connect(d, flow); err != nil {
 		i.forget(flow)
 		flow.refuse(i.ctx, err)

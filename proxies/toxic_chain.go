@@ -2,7 +2,6 @@ package proxies
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"sync"
 	"time"
@@ -22,20 +21,29 @@ type chain struct {
 
 	mu sync.Mutex // one change at a time
 
-	// Who holds enter may use in, who holds exit may use out; a change holds both, and closes halt first to
-	// have those let go who wait on a queue.
+	// Who holds enter may use in, who holds exit may use out; a change holds both.
 	enter, exit sync.Mutex
-	halt        chan struct{}
+	turn        turn
 	in          chan *piece
 	out         <-chan *piece
 	links       []*link
 	fed         bool   // the end of the stream has gone in, and in is closed
 	cut         string // the toxic that ended the stream though more was to come
 	gone        bool   // taken apart
+	parting     bool   // feed and drain are to stop
+	late        [][]byte
+	unfed       chan struct{} // closed when feed has stopped
 
-	batch []*piece // drain's
-	bytes net.Buffers
+	batch []*piece // what drain has yet to write
 }
+
+// turn is the time until a change is over.
+type turn struct {
+	halt chan struct{} // closed to have those who wait on a queue let go
+	over chan struct{} // closed when they may go on
+}
+
+func newTurn() turn { return turn{make(chan struct{}), make(chan struct{})} }
 
 // link is a toxic at work in a chain.
 type link struct {
@@ -52,22 +60,23 @@ type link struct {
 const queue = 16
 
 func newChain(f *Flow, d Direction) *chain {
-	c := &chain{flow: f, d: d, halt: make(chan struct{}), in: make(chan *piece, queue)}
+	c := &chain{flow: f, d: d, turn: newTurn(), in: make(chan *piece, queue)}
 	c.out = c.in
 	return c
 }
 
-// still has feed and drain let go of the queues, until moves.
-func (c *chain) still() {
-	close(c.halt)
+// still has feed and drain let go of the queues, until what it answers with is called.
+func (c *chain) still() (moves func()) {
+	past := c.turn
+	close(past.halt)
 	c.enter.Lock()
 	c.exit.Lock()
-	c.halt = make(chan struct{})
-}
-
-func (c *chain) moves() {
-	c.exit.Unlock()
-	c.enter.Unlock()
+	c.turn = newTurn()
+	return func() {
+		c.exit.Unlock()
+		c.enter.Unlock()
+		close(past.over)
+	}
 }
 
 // change has the chain hold these toxics in this order. Those that stay, by name and attributes, keep what they
@@ -93,8 +102,7 @@ func (c *chain) change(orders []order) error {
 			b.bind(c.flow)
 		}
 	}
-	c.still()
-	defer c.moves()
+	defer c.still()()
 
 	stopped := c.links[start:]
 	behind := c.stop(start)
@@ -262,26 +270,44 @@ func (c *chain) run(l *link) {
 func (c *chain) dissolve() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.still()
-	defer c.moves()
+	defer c.still()()
 	c.stop(0)
 	nothing := make(chan *piece)
 	close(nothing)
 	c.links, c.out, c.gone = nil, nothing, true
 }
 
-// feed reads until the end of the stream.
+// start reads and writes until the end of the stream, or until the chain is left.
+func (c *chain) start() {
+	c.unfed = make(chan struct{})
+	if c.fed {
+		close(c.unfed)
+	} else {
+		go c.feed()
+	}
+	go c.drain()
+}
+
 func (c *chain) feed() {
-	f := c.flow
-	direct := len(f.filters[c.d]) == 0
+	defer close(c.unfed)
+	direct := len(c.flow.filters[c.d]) == 0
 	for {
-		p, _ := f.pull(c.d)
+		p, ok := c.flow.pull(c.d)
+		if !ok {
+			return
+		}
 		if direct && p.read != nil && len(p.data) >= lendFrom {
 			c.lent.lend(p.data)
 			c.put(p.data)
 			continue
 		}
-		c.put(slices.Clone(p.data))
+		data := p.data
+		if p.read != nil {
+			data = slices.Clone(data)
+		}
+		for piece := range slices.Chunk(data, chunk) { // what another lane left may be more
+			c.put(piece)
+		}
 		p.release()
 		if p.last {
 			break
@@ -289,8 +315,7 @@ func (c *chain) feed() {
 	}
 	c.enter.Lock()
 	defer c.enter.Unlock()
-	if !c.gone {
-		c.fed = true
+	if c.fed = true; !c.gone {
 		close(c.in)
 	}
 }
@@ -300,86 +325,160 @@ func (c *chain) put(data []byte) {
 	p := &piece{Data: data, Timestamp: time.Now()}
 	for sent := len(data) == 0; !sent; {
 		c.enter.Lock()
-		if sent = c.gone; !sent {
+		t, wait := c.turn, false
+		switch {
+		case c.gone:
+			sent = true
+		case c.parting:
+			c.late, sent = append(c.late, data), true
+		default:
 			select {
 			case c.in <- p:
 				sent = true
-			case <-c.halt:
+			case <-t.halt:
+				wait = true
 			}
 		}
 		c.enter.Unlock()
+		if wait {
+			<-t.over
+		}
 	}
 }
 
-// drain writes until the end of the stream.
 func (c *chain) drain() {
 	f := c.flow
-	for c.get() {
-		f.held()
-		c.give()
-		for _, p := range c.batch {
-			c.lent.back(p)
+	for {
+		open, stay, change := c.get()
+		switch {
+		case !open:
+			if by := c.cutBy(); by != "" {
+				f.End(Close, by)
+			}
+			f.delivered(c.d)
+			return
+		case stay && change != nil:
+			<-change
+			continue
+		case stay:
+			c.write()
+			continue
 		}
-		clear(c.batch)
+		select {
+		case <-c.unfed:
+			c.pack()
+			f.parked(c.d)
+			return
+		case <-change: // perhaps to stay after all
+		}
 	}
-	if by := c.cutBy(); by != "" {
-		f.End(Close, by)
+}
+
+// pack leaves to the flow what is to be written.
+func (c *chain) pack() {
+	c.enter.Lock()
+	defer c.enter.Unlock()
+	c.exit.Lock()
+	defer c.exit.Unlock()
+	waiting, _ := emptied(c.out)
+	var rest [][]byte
+	for _, p := range append(c.batch, waiting...) {
+		rest = append(rest, p.Data)
 	}
-	f.delivered(c.d)
+	rest = append(append(rest, c.late...), c.flow.rest[c.d])
+	c.batch, c.late = nil, nil
+	c.flow.rest[c.d] = slices.Concat(rest...)
 }
 
 // together is how many pieces are written by one system call at most.
 const together = 16
 
-// get fills the batch with what there is, and waits for the first; false is the end of the stream.
-func (c *chain) get() bool {
+// get fills the batch with what there is, and waits for the first. It is not open at the end of the stream,
+// and drain is not to stay when the chain is left. Where there is a change, it is to be waited for.
+func (c *chain) get() (open, stay bool, change <-chan struct{}) {
 	c.exit.Lock()
 	defer c.exit.Unlock()
-	c.batch = c.batch[:0]
-	select {
-	case p, open := <-c.out:
-		if !open {
-			return false
-		}
-		c.batch = append(c.batch, p)
-	case <-c.halt:
-		return true
+	if c.parting {
+		return true, false, c.turn.over
 	}
 	most := together
 	if slices.ContainsFunc(c.links, func(l *link) bool { return l.kind == "slicer" }) {
 		most = 1 // each slice is to be a segment of its own
 	}
+	if len(c.batch) == 0 {
+		select {
+		case p, open := <-c.out:
+			if !open {
+				return false, true, nil
+			}
+			c.batch = append(c.batch, p)
+		case <-c.turn.halt:
+			return true, true, c.turn.over
+		}
+	}
 	for len(c.batch) < most {
 		select {
 		case p, open := <-c.out:
 			if !open {
-				return true // and is found closed again
+				return true, true, nil // and is found closed again
 			}
 			c.batch = append(c.batch, p)
 		default:
-			return true
+			return true, true, nil
 		}
 	}
-	return true
+	return true, true, nil
 }
 
-// give writes the batch.
-func (c *chain) give() {
-	f, to := c.flow, c.flow.to(c.d)
-	if len(c.batch) == 1 || to.layer != nil {
-		for _, p := range c.batch {
-			f.give(c.d, p.Data)
+// write writes the batch, small pieces together, until the chain is to be left.
+func (c *chain) write() {
+	f := c.flow
+	for len(c.batch) > 0 {
+		data, n := c.batch[0].Data, 1
+		var merged *[chunk]byte
+		for _, p := range c.batch[1:] {
+			if len(data)+len(p.Data) > chunk {
+				break
+			}
+			if merged == nil {
+				merged = chunks.Get().(*[chunk]byte)
+				data = merged[:copy(merged[:], data)]
+			}
+			data = append(data, p.Data...)
+			n++
 		}
-		return
+		rest, ok := f.push(c.d, data)
+		if ok {
+			for _, p := range c.batch[:n] {
+				c.lent.back(p)
+			}
+		} else {
+			n--
+			c.batch[n] = &piece{Data: slices.Clone(rest)}
+		}
+		if merged != nil {
+			chunks.Put(merged)
+		}
+		c.batch = slices.Delete(c.batch, 0, n)
+		if !ok {
+			return
+		}
 	}
-	c.bytes = c.bytes[:0]
-	for _, p := range c.batch {
-		c.bytes = append(c.bytes, p.Data)
-	}
-	all := c.bytes
-	n, err := all.WriteTo(to.conn)
-	f.gave(to, int(n), err)
-	clear(c.bytes)
+}
+
+// part has feed and drain stop, or stay after all.
+func (c *chain) part(parting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer c.still()()
+	c.parting = parting
+}
+
+// ends says that the stream is ended by a toxic, once what has passed that is written.
+func (c *chain) ends() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut != ""
 }
 
 // cutBy is the type of the toxic that ended a stream though more was to come, if one did.
@@ -441,46 +540,3 @@ func (l *lent) back(p *piece) {
 
 // lastOf is the last byte of the array behind a slice, which tells arrays apart.
 func lastOf(data []byte) *byte { return &data[:cap(data)][cap(data)-1] }
-
-// toxicLane carries a flow past toxics.
-type toxicLane struct {
-	flow   *Flow
-	orders [2][]order
-	chains [2]*chain
-}
-
-func newToxicLane(f *Flow) *toxicLane { return &toxicLane{flow: f} }
-
-// stage adds a toxic to the end of one direction's chain, before start.
-func (l *toxicLane) stage(d Direction, t Toxic) error {
-	o, err := ordered(fmt.Sprintf("%s_%s_%d", t.Type, streams[d], len(l.orders[d])), t)
-	l.orders[d] = append(l.orders[d], o)
-	return err
-}
-
-func (l *toxicLane) start() {
-	f := l.flow
-	f.undelivered()
-	l.chains = [2]*chain{Up: newChain(f, Up), Down: newChain(f, Down)}
-	for d, c := range l.chains {
-		if err := c.change(l.orders[d]); err != nil {
-			f.end(Close, err.Error())
-		}
-		go c.feed()
-		go c.drain()
-	}
-}
-
-// leave is not possible yet.
-func (l *toxicLane) leave() bool { return false }
-
-// over takes the chains apart, so that bytes which wait in them do not keep the flow's goroutines.
-func (l *toxicLane) over() {
-	l.flow.carrying++
-	go func() {
-		defer l.flow.retired()
-		for _, c := range l.chains {
-			c.dissolve()
-		}
-	}()
-}

@@ -1,7 +1,6 @@
 package proxies
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,19 +20,8 @@ type Toxic struct {
 	Attributes any // what encodes to the JSON object that toxiproxy documents for the type; nil for none
 }
 
-// StagedToxic is a toxic and its place at a frontend.
-type StagedToxic struct {
-	Toxic
-	Name      string // "" for the type and the direction, such as latency_downstream
-	Direction Direction
-	Toxicity  float64 // the chance, from 0 to 1, that a connection gets it; drawn once for each
-}
-
 // What toxiproxy calls the two directions.
 var streams = map[Direction]string{Up: "upstream", Down: "downstream"}
-
-// name is what it is known by.
-func (s StagedToxic) name() string { return cmp.Or(s.Name, s.Type+"_"+streams[s.Direction]) }
 
 // The parts of toxiproxy that chains are made of.
 type (
