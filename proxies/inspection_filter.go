@@ -115,25 +115,28 @@ func (c *lineCutter) pass(data []byte) (out []byte, cut bool) {
 		return data, false
 	}
 	out = c.out[:0]
-	for _, b := range data {
-		switch {
-		case b == '\n':
+	for len(data) > 0 {
+		part, rest, ended := bytes.Cut(data, []byte("\n"))
+		data = rest
+		room := min(max(c.limit-c.seen, 0), len(part))
+		out = append(out, part[:room]...)
+		if over := part[room:]; len(over) > 0 {
+			switch before := c.seen + room - c.limit; {
+			case before == 0:
+				cut = cut || len(over) > 1 || over[0] != '\r'
+			case before == 1:
+				cut = cut || c.cr // what might have been the line's end was not
+			}
+			c.cr = over[len(over)-1] == '\r'
+		}
+		c.seen += len(part)
+		if ended {
 			if c.cr {
 				out = append(out, '\r')
 			}
-			out = append(out, b)
+			out = append(out, '\n')
 			c.seen, c.cr = 0, false
-			continue
-		case c.seen < c.limit:
-			out = append(out, b)
-		case c.seen == c.limit && b == '\r':
-			c.cr = true
-		default:
-			// One byte beyond tells, or the second where the first may have been the line's end.
-			cut = cut || c.seen == c.limit || c.seen == c.limit+1 && c.cr
-			c.cr = b == '\r'
 		}
-		c.seen++
 	}
 	c.out = out
 	if len(out) == 0 {

@@ -259,8 +259,7 @@ const clientHelloPart = "\x16\x03\x01"
 
 func TestNothingIsDecidedInAStall(t *testing.T) {
 	l := start(t, with(t, "inspection=client-first", "inspection-verdict=close", "inspection-delay=100ms", "stall=400ms"))
-	var client *net.TCPConn
-	client = l.dial("n1")
+	client := l.dial("n1")
 	until(t, "the connection to be accepted", func() (bool, string) { return l.conns.Load() == 1, "" })
 	stalled := time.Now()
 	done := make(chan error, 1)
