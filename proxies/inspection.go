@@ -15,7 +15,7 @@ type Inspection struct {
 	Delay   time.Duration // how long a kind that waits does so; 0 is 5s
 	Verdict string        // forward, close or reset; "" is reset for signature and forward for the others
 	Pattern string        // of signature: text, or hex: and digits
-	Limit   int           // of line-limit and hold: bytes
+	Limit   int64         // of line-limit and hold: bytes
 
 	given struct{ delay, verdict, pattern, limit bool } // what With was given
 }
@@ -84,7 +84,7 @@ func (Inspection) Settings() []Setting {
 		Explain: "Text as it is on the wire, such as the name of a subject, or hex: and the bytes' digits. " +
 			"It is found across the pieces in which the bytes come, but not in what TLS hides from the balancer.",
 	}, {
-		Name: inspectionLimit, Default: none, Values: "none, COUNT",
+		Name: inspectionLimit, Default: none, Values: "none, BYTES",
 		About:   "the length for line-limit, the buffer of hold",
 		Explain: "A line's length is counted without its end. SMTP allows 512 bytes for a command and 1000 for a line of text; nats-server's own max_control_line is 4096, and its INFO names every node of the cluster.",
 	}}
@@ -108,7 +108,7 @@ func (i Inspection) Value(setting string) string {
 		}
 		return i.Pattern
 	case inspectionLimit:
-		return formatCount(i.Limit, none)
+		return formatBytes(i.Limit)
 	}
 	return ""
 }
@@ -118,6 +118,9 @@ func (i Inspection) With(setting, value string) (Behaviour, error) {
 	var err error
 	switch setting {
 	case inspection:
+		if i.Kind != "" {
+			i.given = Inspection{}.given // that was said of the kind before, by a profile
+		}
 		i.Kind, err = parseWord(setting, value, inspections...)
 	case inspectionDelay:
 		i.given.delay = true
@@ -138,7 +141,10 @@ func (i Inspection) With(setting, value string) (Behaviour, error) {
 		_, err = parsePattern(value)
 	case inspectionLimit:
 		i.given.limit = value != none
-		i.Limit, err = parseCount(setting, value, none, longestLimit)
+		i.Limit, err = parseBytes(setting, value)
+		if err == nil && i.Limit > longestLimit {
+			err = fmt.Errorf("%s=%s: at most %s", setting, value, formatBytes(longestLimit))
+		}
 	}
 	return i, err
 }
@@ -226,9 +232,9 @@ func (i Inspection) Start() Policy {
 		pattern, _ := parsePattern(i.Pattern) // check has seen it
 		return signatures{pattern, w.ending()}
 	case lineLimit:
-		return lines{i.Limit, w.ending()}
+		return lines{int(i.Limit), w.ending()}
 	case holdBack:
-		return buffers{i.Limit}
+		return buffers{int(i.Limit)}
 	}
 	return admitsAll{}
 }

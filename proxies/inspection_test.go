@@ -31,13 +31,16 @@ func TestInspectionsThatWouldDoNothingAreRefused(t *testing.T) {
 		{"that verdict said aloud", with(t, "inspection=wait-end", "inspection-verdict=forward"), ""},
 		{"a verdict of hold", with(t, "inspection=hold", "inspection-limit=9", "inspection-verdict=reset"), "inspection-verdict=reset has no effect with inspection=hold"},
 		{"a pattern for another kind", with(t, "inspection=http", "inspection-pattern=x"), "inspection-pattern=x has no effect with inspection=http: it is for signature"},
-		{"a limit for another kind", with(t, "inspection=http", "inspection-limit=9"), "inspection-limit=9 has no effect with inspection=http: it is for line-limit, hold"},
+		{"a limit for another kind", with(t, "inspection=http", "inspection-limit=9"), "inspection-limit=9B has no effect with inspection=http: it is for line-limit, hold"},
 		{"signature without a pattern", with(t, "inspection=signature"), "inspection=signature looks for nothing: add a pattern, such as inspection-pattern=SSH-2.0"},
 		{"line-limit without a limit", with(t, "inspection=line-limit"), "inspection=line-limit needs a length: add one, such as inspection-limit=4096"},
 		{"hold without a limit", with(t, "inspection=hold"), "inspection=hold needs a length"},
 		{"details taken back", with(t, "inspection-pattern=x", "inspection-pattern=none", "inspection-limit=9", "inspection-limit=none"), ""},
 		{"a profile's details with its inspection turned off",
 			add(t, Profile{Behaviours: []Behaviour{Inspection{Kind: "signature", Pattern: "x", Verdict: "close"}}}, "inspection=none"), ""},
+		{"a profile's details with another inspection",
+			with(t, "inspection=http", "inspection-delay=60s", "inspection-verdict=close", "inspection=hold", "inspection-limit=9"), ""},
+		{"details given before what they are not for", with(t, "inspection-delay=60s", "inspection=hold", "inspection-limit=9"), "inspection-delay=60s has no effect"},
 		{"a profile's kind that does not exist", Profile{Behaviours: []Behaviour{Inspection{Kind: "sniff"}}}, "inspection=sniff (allowed: none, client-first, "},
 		{"a profile's verdict that does not exist", Profile{Behaviours: []Behaviour{Inspection{Kind: "http", Verdict: "rst"}}}, "(allowed: forward, close, reset)"},
 		{"a profile's pattern that is none", Profile{Behaviours: []Behaviour{Inspection{Kind: "signature", Pattern: "hex:0"}}}, "odd number"},
@@ -63,8 +66,8 @@ func TestBadInspectionsAreExplained(t *testing.T) {
 		{"inspection-pattern=hex:0d0", "inspection-pattern=hex:0d0: a byte has two hex digits, and 3 is an odd number of them"},
 		{"inspection-pattern=hex:0x", "inspection-pattern=hex:0x: not hex digits; allowed are text, or hex: and digits such as hex:0d0a"},
 		{"inspection-limit=0", "to turn it off, inspection-limit=none"},
-		{"inspection-limit=-1", "inspection-limit=-1"},
-		{"inspection-limit=67108865", "inspection-limit=67108865"},
+		{"inspection-limit=-5", "not a number of bytes"},
+		{"inspection-limit=65MiB", "inspection-limit=65MiB: at most 64MiB"},
 	} {
 		name, value, _ := strings.Cut(c.given, "=")
 		_, err := Direct().With(name, value)
@@ -197,7 +200,7 @@ const ever = "inspection-delay=1h"
 func TestAWaitIsOverWhenTheClientHasClosedItsSide(t *testing.T) {
 	for _, c := range []struct{ kind, verdict, client string }{
 		{"client-first", "forward", ""}, {"wait-end", "forward", ""}, {"tls-hello", "forward", ""}, {"http", "forward", ""},
-		{"client-first", "close", eof}, {"tls-hello", "reset", rst}, {"http", "close", "byte 'H'"}, {"http", "reset", rst},
+		{"client-first", "close", eof}, {"tls-hello", "reset", rst}, {"http", "close", eof}, {"http", "reset", rst},
 	} {
 		t.Run(c.kind+" "+c.verdict, func(t *testing.T) {
 			l := start(t, with(t, "inspection="+c.kind, "inspection-verdict="+c.verdict, ever))
@@ -209,12 +212,46 @@ func TestAWaitIsOverWhenTheClientHasClosedItsSide(t *testing.T) {
 				say(t, server, client, "INFO {}\r\n")
 				return
 			}
+			if c.kind+c.client == "http"+eof {
+				hears(t, client, "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+			}
 			expect(t, "client", client, c.client)
 			if got, want := l.event(KindRefused).What, "without"; !strings.Contains(got, want) {
 				t.Errorf("noted %q, want something %s", got, want)
 			}
 		})
 	}
+}
+
+// judging is an inspection by a test's own judge.
+type judging struct {
+	Balance // for the methods that do not matter
+	judge   func([]byte) sight
+}
+
+func (j judging) Start() Policy            { return inspecting{wait{judge: j.judge, delay: time.Hour}} }
+func (j judging) Scaled(float64) Behaviour { return j }
+func (j judging) Settings() []Setting      { return []Setting{{Name: "judging"}} }
+
+func TestEachPieceIsLookedAtAsItComes(t *testing.T) {
+	looked := make(chan int)
+	l := start(t, Profile{Behaviours: []Behaviour{judging{judge: func(data []byte) sight {
+		looked <- len(data)
+		return map[bool]sight{true: match, false: unclear}[len(data) == 6]
+	}}}})
+	client := l.dial("n1")
+	for n, piece := range []string{"one", "t", "wo"} {
+		io.WriteString(client, piece)
+		select {
+		case got := <-looked:
+			if want := []int{3, 4, 6}[n]; got != want {
+				t.Errorf("looked at %d bytes, want %d", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("nobody looked at %q", piece)
+		}
+	}
+	hears(t, l.reached("b1"), "onetwo")
 }
 
 func TestAWaitIsOverWhenTheBufferIsFull(t *testing.T) {
@@ -257,24 +294,42 @@ func TestAWaitEndsWithItsBalancer(t *testing.T) {
 // clientHelloPart decides nothing to any kind but client-first.
 const clientHelloPart = "\x16\x03\x01"
 
-func TestNothingIsDecidedInAStall(t *testing.T) {
-	l := start(t, with(t, "inspection=client-first", "inspection-verdict=close", "inspection-delay=100ms", "stall=400ms"))
+func TestAStallDoesNotShortenAWait(t *testing.T) {
+	l := start(t, with(t, "inspection=client-first", "inspection-verdict=close", "inspection-delay=1s", "stall=1500ms"))
 	client := l.dial("n1")
+	dialled := time.Now()
 	until(t, "the connection to be accepted", func() (bool, string) { return l.conns.Load() == 1, "" })
-	stalled := time.Now()
 	done := make(chan error, 1)
 	go func() { done <- l.Strike(context.Background()) }()
 	l.event(KindStall)
-	if took := time.Since(stalled); took >= 100*time.Millisecond {
-		t.Skipf("the machine took %s to begin the stall", took)
+	if took := time.Since(dialled); took >= 500*time.Millisecond {
+		t.Skipf("the machine took %s to begin the stall, and leaves no time after it", took)
 	}
-	io.WriteString(client, "x") // comes in time, and is looked at after the stall
+	resumed := l.event(KindResume).At
+	io.WriteString(client, "x") // later than the delay by the wall's clock, and in time by the balancer's
 	say(t, l.reached("b1"), client, "INFO {}\r\n")
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	if applied, resumed := l.event(KindApplied).At, l.event(KindResume).At; applied.Before(resumed) {
+	if applied := l.event(KindApplied).At; applied.Before(resumed) {
 		t.Errorf("decided %s before the stall was over", resumed.Sub(applied))
+	}
+}
+
+func TestNothingIsDecidedInAStall(t *testing.T) {
+	l := start(t, with(t, "inspection=client-first", ever, "stall=200ms"))
+	client := l.dial("n1")
+	until(t, "the connection to be accepted", func() (bool, string) { return l.conns.Load() == 1, "" })
+	done := make(chan error, 1)
+	go func() { done <- l.Strike(context.Background()) }()
+	l.event(KindStall)
+	io.WriteString(client, "x")
+	applied := l.event(KindApplied).At
+	if resumed := l.event(KindResume).At; applied.Before(resumed) {
+		t.Errorf("decided %s before the stall was over", resumed.Sub(applied))
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
 	}
 }
 
