@@ -128,7 +128,9 @@ func (b *Balancer) Serve(backends map[string][]Backend) error {
 		if behind, ok := backends[d.Name]; ok {
 			d.backends = behind
 			b.live.serves(behind)
-			d.admit(b)
+			if !d.disabled.Load() {
+				d.admit(b)
+			}
 		}
 	}
 	return nil
@@ -282,6 +284,9 @@ func (b *Balancer) fall(why string) error {
 func (b *Balancer) rise() error {
 	b.renew()
 	for _, d := range b.doors {
+		if d.disabled.Load() {
+			continue
+		}
 		if err := d.reopen(); err != nil {
 			return fmt.Errorf("opening frontend %s again: %w", d.Name, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type door struct {
 	listener *net.TCPListener
 	backends []Backend
 	toxics   frontToxics
+	disabled atomic.Bool
 
 	accepting sync.WaitGroup // the accept loop
 	crossing  sync.WaitGroup // the connections it let in

@@ -17,6 +17,8 @@ const (
 	KindRestarted = "restarted" // and the balancer is back, remembering nothing
 	KindReload    = "reload"    // connections stay with the old instance, new ones go to a new one
 	KindToxics    = "toxics"    // the toxics of a frontend's connections are others from here; What lists them
+	KindDisabled  = "disabled"  // a frontend's connections end, new ones are refused from here
+	KindEnabled   = "enabled"   // and served again from here
 	KindApplied   = "applied"   // a standing setting acted on a connection without ending it; Why names it, What says how
 	KindDown      = "down"      // a health check took a backend out of rotation
 	KindUp        = "up"        // and put it back

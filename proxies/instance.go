@@ -173,6 +173,9 @@ func (i *instance) connect(d *door, flow *Flow) error {
 	if i.ended {
 		return context.Cause(i.ctx)
 	}
+	if d.disabled.Load() {
+		return errors.New(disabled)
+	}
 	i.came++
 	i.flows[flow] = i.came
 	return nil

@@ -72,27 +72,20 @@ func (b *Balancer) SetToxics(front string, toxics []StagedToxic) error {
 		return errors.New("setting toxics: the balancer is closed")
 	}
 	d.toxics.now.Store(&all)
-	var flows []*Flow
-	for _, i := range b.instances {
-		for _, f := range i.oldestFirst() {
-			if f.front.Name == front {
-				flows = append(flows, f)
-			}
-		}
-	}
-	d.toxics.adapting.Add(len(flows)) // Close, which waits for it, comes after or not at all
+	d.toxics.adapting.Add(1) // before Close, which waits for it
 	b.mu.Unlock()
 
 	b.note(Event{At: time.Now(), Kind: KindToxics, Front: front, What: cmp.Or(strings.Join(names, ", "), none)})
 	var changed sync.WaitGroup
-	for _, f := range flows {
-		changed.Go(func() {
-			defer d.toxics.adapting.Done()
-			f.adapt()
-		})
+	for _, f := range b.flows(front) {
+		changed.Go(f.adapt)
 	}
 	done := make(chan struct{})
-	go func() { changed.Wait(); close(done) }()
+	go func() {
+		defer d.toxics.adapting.Done()
+		changed.Wait()
+		close(done)
+	}()
 	timer := time.NewTimer(adaptFor)
 	defer timer.Stop()
 	select {
