@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/profiles"
 )
 
 func (p *program) balancerCommand() *cobra.Command {
@@ -53,6 +55,12 @@ var cannotAlone = map[string]string{
 // balancerProfile puts the flags into a profile, the same each time unless a file has changed meanwhile.
 func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
 	profile := proxies.Direct()
+	if f.profile != "" {
+		var err error
+		if profile, err = profiles.Load(f.profile); err != nil {
+			return profile, fmt.Errorf("--profile: %w", err)
+		}
+	}
 	given := map[string]string{}
 	for _, pair := range f.set {
 		name, value, ok := strings.Cut(pair, "=")
@@ -89,15 +97,27 @@ func changed(p proxies.Profile) string {
 	if p.Name != proxies.Direct().Name {
 		parts = append(parts, "profile "+p.Name)
 	}
-	for _, s := range proxies.Settings() {
-		if v := p.Value(s.Name); v != s.Default {
-			parts = append(parts, s.Name+"="+v)
-		}
+	for _, s := range p.Stated() {
+		parts = append(parts, s.Setting+"="+s.Value)
 	}
 	if len(parts) == 0 {
 		return "it only forwards"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// doubts says what a profile leaves open, and what its vendor would not take.
+func doubts(p proxies.Profile) []string {
+	var all []string
+	for _, d := range p.Unverified {
+		all = append(all, fmt.Sprintf("unverified: %s (here %s): %s", d.Setting, p.Value(d.Setting), d.Assumed))
+	}
+	for _, s := range p.Stated() {
+		if beyond := p.Beyond(s.Setting); beyond != "" {
+			all = append(all, beyond)
+		}
+	}
+	return all
 }
 
 // balance runs one balancer until a signal or the context ends it. Nothing was opened when it returns an
@@ -117,6 +137,9 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 	if err := monitored(profile, backends); err != nil {
 		return err
 	}
+	if f.authority != "" && !slices.Contains([]string{"terminate", "re-encrypt", "re-encrypt-mtls"}, profile.Value("tls")) {
+		return errors.New("--tls-authority: this balancer ends no TLS and has no certificates; add --set tls=terminate or --set tls=re-encrypt")
+	}
 	signals := signalled()
 	defer signals.stop()
 	log := &lines{out: p.err, quiet: f.quiet}
@@ -135,6 +158,11 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 			err = errors.Join(err, failure{fmt.Errorf("ending the balancer: %w", closing)})
 		}
 	}()
+	if f.authority != "" {
+		if err := os.WriteFile(f.authority, b.Authority(), 0o644); err != nil {
+			return fmt.Errorf("--tls-authority: %w", err)
+		}
+	}
 	if err := b.Serve(backends); err != nil {
 		return failure{err}
 	}
@@ -148,6 +176,9 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 			plural = ""
 		}
 		log.say("balancing %s%s over %d backend%s (%s)", name, b.Addr(front.Name), n, plural, changed(profile))
+	}
+	for _, note := range doubts(profile) {
+		log.say("%s", note)
 	}
 	if f.verbose {
 		log.say("seed %d", f.seed)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lbtest/lbtest/proxies"
 )
@@ -19,6 +20,13 @@ const onlyFront = "lb"
 func (f *balancerFlags) addresses() ([]proxies.Front, map[string][]proxies.Backend, error) {
 	if len(f.listen) == 0 {
 		return nil, nil, errors.New("--listen is missing: at which address? (--listen 127.0.0.1:4222; lbtest balancer --help says more)")
+	}
+	var probing time.Duration
+	if f.keepalive != "off" {
+		var err error
+		if probing, err = time.ParseDuration(f.keepalive); err != nil || probing <= 0 {
+			return nil, nil, fmt.Errorf("--tcp-keepalive %q: want a duration such as 15s, or off", f.keepalive)
+		}
 	}
 	var fronts []proxies.Front
 	var names []string
@@ -34,7 +42,7 @@ func (f *balancerFlags) addresses() ([]proxies.Front, map[string][]proxies.Backe
 			return nil, nil, fmt.Errorf("--listen %s: %s; several need names, as in --listen a=:4222 --listen b=:6222", given, twice(name))
 		}
 		names = append(names, name)
-		fronts = append(fronts, proxies.Front{Name: name, Listen: addr, Shared: f.share})
+		fronts = append(fronts, proxies.Front{Name: name, Listen: addr, Shared: f.share, Keepalive: probing})
 	}
 	to, err := lists("--to", f.to, names)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/profiles"
 )
 
 func (p *program) completionCommand() *cobra.Command {
@@ -59,7 +60,8 @@ func completeRun(cmd *cobra.Command) {
 // completeBalancer does the same for a balancer on its own.
 func completeBalancer(cmd *cobra.Command) {
 	completeFlags(cmd, map[string]func(string) ([]cobra.Completion, cobra.ShellCompDirective){
-		"set": completeSetting,
+		"profile": completeProfile,
+		"set":     completeSetting,
 		"events": func(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			if strings.Contains(typed, "=") {
 				return nil, cobra.ShellCompDirectiveDefault
@@ -67,6 +69,18 @@ func completeBalancer(cmd *cobra.Command) {
 			return []cobra.Completion{eventsAs}, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 		},
 	})
+}
+
+// completeProfile completes the catalogue's names; a path is the shell's to complete.
+func completeProfile(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if profiles.IsFile(typed) {
+		return nil, cobra.ShellCompDirectiveDefault
+	}
+	var all []cobra.Completion
+	for _, p := range profiles.All() {
+		all = append(all, cobra.CompletionWithDesc(p.Name, p.About))
+	}
+	return all, cobra.ShellCompDirectiveDefault
 }
 
 func completeFlags(cmd *cobra.Command, values map[string]func(typed string) ([]cobra.Completion, cobra.ShellCompDirective)) {

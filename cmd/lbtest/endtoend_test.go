@@ -269,6 +269,16 @@ func TestEndToEnd(t *testing.T) {
 
 	t.Run("bad usage", func(t *testing.T) { badUsage(t, someone(t)) })
 	t.Run("what can be asked without a lab", func(t *testing.T) { asked(t, someone(t)) })
+	t.Run("a balancer on its own", func(t *testing.T) {
+		for name, test := range alone {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				u := someone(t)
+				t.Cleanup(func() { u.nothingLeft(t, time.Now(), nil) }) // after those of the test
+				test(t, u)
+			})
+		}
+	})
 	// No verdict hangs on how busy the machine is here.
 	t.Run("ended early", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, user){

@@ -78,9 +78,12 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 type balancerFlags struct {
 	listen, to, monitor []string // [NAME=]ADDR, and lists of them
 	share               bool
+	profile             string   // a catalogue entry or the path of a file; empty: direct
 	set                 []string // SETTING=VALUE
+	keepalive           string   // a duration or off
 	seed                int64    // 0: one is drawn
 	events              string   // jsonl=PATH; empty: none
+	authority           string   // path; empty: nowhere
 	quiet               bool
 	verbose             bool
 }
@@ -95,11 +98,15 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 		fs.BoolVar(&f.share, "share-port", false, "let other balancers that say so too listen at the same address, each a process with file descriptors of its own (Linux)")
 	})
 	group(cmd, "What it does", func(fs *pflag.FlagSet) {
-		fs.StringArrayVar(&f.set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable (lbtest list settings)")
+		fs.StringVar(&f.profile, "profile", "", "be this balancer, by its `NAME` in the catalogue or as a YAML file, ./my-lb.yaml (lbtest list profiles)")
+		fs.StringArrayVar(&f.set, "set", nil, "one `SETTING=VALUE` of the balancer, on top of the profile; repeatable (lbtest list settings)")
+		fs.StringVar(&f.keepalive, "tcp-keepalive", "15s", "how often clients are taken to send TCP keepalive probes, a `DURATION` or off; "+
+			"probes are not seen from here, so idle-keepalive=counts goes by it; 15s is Go's own")
 		fs.Int64Var(&f.seed, "seed", 0, "where everything random starts, a number `N` (default: drawn; --verbose prints it)")
 	})
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.events, "events", "", "write every event as a line of JSON, as `jsonl=PATH`; - is stdout; a file is appended to")
+		fs.StringVar(&f.authority, "tls-authority", "", "where tls= makes the balancer end TLS, write the authority of its throw-away certificates to a `PATH`, as PEM")
 		fs.BoolVar(&f.quiet, "quiet", false, "nothing on stderr but what goes wrong")
 		fs.BoolVar(&f.verbose, "verbose", false, "every event on stderr, and the seed")
 	})
