@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
+	"github.com/pires/go-proxyproto"
 )
 
 func TestInspectionsThatWouldDoNothingAreRefused(t *testing.T) {
@@ -177,7 +179,8 @@ func clientHello(t testing.TB) []byte {
 func TestWaitEndWaitsWhateverTheClientSends(t *testing.T) {
 	for _, sends := range []string{"", "PING\r\n"} {
 		t.Run(fmt.Sprintf("%d bytes", len(sends)), func(t *testing.T) {
-			l := start(t, with(t, "inspection=wait-end", "inspection-delay="+delay.String()))
+			// The verdict is one that a profile may have left over from another kind.
+			l := start(t, Profile{Behaviours: []Behaviour{Inspection{Kind: "wait-end", Delay: delay, Verdict: "close"}}})
 			dialled := time.Now()
 			client := l.dial("n1")
 			io.WriteString(client, sends)
@@ -548,14 +551,62 @@ func TestAWebsocketGoesThroughWhereHTTPIsDemanded(t *testing.T) {
 	}
 }
 
+// TestTheLayersOfABalancerAreMetInOrder has all that acts between the accept and the first byte in one balancer.
+func TestTheLayersOfABalancerAreMetInOrder(t *testing.T) {
+	l := start(t, with(t, "idle-timeout=1s", "inspection=http", ever, "tls=re-encrypt", "proxy-protocol=v2"))
+	raw := l.dial("n1")
+	client := tls.Client(raw, l.trusted())
+	client.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(client, "GET /x HTTP/1.1\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	behind := l.reached("b1")
+	behind.SetDeadline(time.Now().Add(patience))
+	header := make([]byte, 16+12) // of v2 with IPv4 addresses
+	if _, err := io.ReadFull(behind, header); err != nil {
+		t.Fatal(err)
+	}
+	said, err := proxyproto.Read(bufio.NewReader(bytes.NewReader(header)))
+	if err != nil || said.SourceAddr.String() != raw.LocalAddr().String() {
+		t.Errorf("the backend is told %+v, %v; want the client's %s", said, err, raw.LocalAddr())
+	}
+	server := tls.Server(behind, &tls.Config{Certificates: foreign(t).Certificates})
+	hears(t, server, "GET /x HTTP/1.1\r\n")
+	say(t, server, client, "HTTP/1.1 101 Switching Protocols\r\n")
+	l.tells("n1#1", "applied  tls", "applied  inspection", "applied  proxy-protocol", "applied  tls", "begin",
+		"expired fin idle-timeout", "end fin idle-timeout")
+}
+
 func TestInspectionLooksBehindTLSOnlyForWhatIsContent(t *testing.T) {
-	for kind, phase := range map[string]string{"client-first": "content", "wait-end": "content", "http": "content", "tls-hello": "wire"} {
-		policy := with(t, "inspection="+kind).Behaviours[0].Start()
-		_, wire := policy.(Unwrapper)
-		_, content := policy.(Inspector)
-		if wire != (phase == "wire") || content != (phase == "content") {
-			t.Errorf("%s: looks at the wire %t, at content %t; want %s", kind, wire, content, phase)
-		}
+	for _, c := range []struct {
+		kind, sends string // sent within TLS, unless plain
+		plain       bool
+		story       []string
+	}{
+		{"client-first", "x", false, []string{"applied  tls", "applied  inspection", "begin"}},
+		{"client-first", "", false, []string{"applied  tls", "refused fin inspection"}}, // a ClientHello is no content
+		{"http", "PING\r\n", false, []string{"applied  tls", "refused fin inspection"}},
+		{"tls-hello", "PING\r\n", false, []string{"applied  inspection", "applied  tls", "begin"}},
+		{"tls-hello", "PING\r\n", true, []string{"refused fin inspection"}},
+	} {
+		t.Run(fmt.Sprintf("%s, %q, plain %t", c.kind, c.sends, c.plain), func(t *testing.T) {
+			l := start(t, with(t, "tls=terminate", "inspection="+c.kind, "inspection-delay=1s", "inspection-verdict=close"))
+			var client net.Conn = l.dial("n1")
+			if !c.plain {
+				client = tls.Client(client, l.trusted())
+			}
+			client.SetDeadline(time.Now().Add(patience))
+			if secure, ok := client.(*tls.Conn); ok {
+				if err := secure.Handshake(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			io.WriteString(client, c.sends)
+			l.tells("n1#1", c.story...)
+			if c.kind == "http" {
+				hears(t, client, "HTTP/1.1 400 Bad Request\r\n")
+			}
+		})
 	}
 }
 

@@ -86,6 +86,26 @@ func TestAMalformedHeaderIsOneThatParsersRefuse(t *testing.T) {
 	}
 }
 
+func TestAnAddressIsWrittenAsOthersKnowIt(t *testing.T) {
+	front := netip.MustParseAddrPort("[::ffff:10.0.0.1]:4222")
+	for client, want := range map[string]string{
+		"[::ffff:192.0.2.1]:5": "PROXY TCP4 192.0.2.1 10.0.0.1 5 4222\r\n", "192.0.2.1:5": "PROXY TCP4 192.0.2.1 10.0.0.1 5 4222\r\n",
+		"[fe80::1%eth0]:5": "PROXY TCP6 fe80::1 ::ffff:10.0.0.1 5 4222\r\n",
+	} {
+		header, what, err := proxyHeader{kind: version1}.render(netip.MustParseAddrPort(client), front)
+		if string(header) != want || err != nil {
+			t.Errorf("%s: got %q, %v; want %q", client, header, err, want)
+		}
+		if strings.Contains(what, "ffff") || strings.Contains(what, "eth0") {
+			t.Errorf("%s: noted %q", client, what)
+		}
+		broken, _, _ := proxyHeader{kind: malformed}.render(netip.MustParseAddrPort(client), front)
+		if got := strings.Fields(want)[:3]; string(broken) != strings.Join(got, " ")+"\r\n" {
+			t.Errorf("%s: the malformed header is %q", client, broken)
+		}
+	}
+}
+
 func TestPROXYHeadersAndNATS(t *testing.T) {
 	for _, c := range []struct {
 		header  string
