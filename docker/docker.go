@@ -96,6 +96,10 @@ func connect(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking for a Docker engine: %w", err)
 	}
+	// It goes on looking where the one that was named does not answer, and that is for nobody to decide but the user.
+	if named := os.Getenv("DOCKER_HOST"); named != "" && named != found.DaemonHost() {
+		return nil, errors.Join(fmt.Errorf("the Docker engine that DOCKER_HOST=%s names does not answer", named), found.Close())
+	}
 	if _, err := found.Ping(ctx, client.PingOptions{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("asking the Docker engine: %w", err), found.Close())
 	}

@@ -55,6 +55,8 @@ func serve(args []string, status io.WriteCloser) int {
 	go func() {
 		<-stop
 		s.Shutdown()
+		s.WaitForShutdown()
+		os.Exit(0) // also where the wait below is for listeners that will not open any more
 	}()
 	s.Start()
 	if !s.ReadyForConnections(startLimit) {
