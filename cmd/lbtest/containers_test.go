@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+)
+
+// inContainers builds the program as it goes into containers, or skips the test where no engine answers.
+func inContainers(t *testing.T) (user, *client.Client) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("integration: starts containers")
+	}
+	engine, err := client.New(client.FromEnv)
+	if err == nil {
+		_, err = engine.Ping(t.Context(), client.PingOptions{})
+	}
+	if err != nil {
+		if os.Getenv("LBTEST_REQUIRE_DOCKER") != "" {
+			t.Fatalf("an engine is asked for: %v", err)
+		}
+		t.Skipf("no Docker engine: %v", err)
+	}
+	t.Cleanup(func() { engine.Close() })
+	program := filepath.Join(t.TempDir(), "lbtest")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	return user{program, t.TempDir()}, engine
+}
+
+// TestVerdictsInContainers asks for the verdicts that the same settings have on one machine's loopback interface.
+func TestVerdictsInContainers(t *testing.T) {
+	someone, _ := inContainers(t)
+	for _, c := range []struct {
+		set  string
+		want assertions.Verdict
+		by   string // the assertion that must say so
+		long bool   // only where LBTEST_LONG is set
+	}{
+		{"frontends=per-node", assertions.Safe, "routes/full-mesh-forms", false},
+		{"frontends=shared", assertions.Unsafe, "routes/full-mesh-forms", true},
+		{"idle-timeout=20s", assertions.Unsafe, "core/no-loss-when-quiet-then-busy", true},
+		{"stall=1s", assertions.Safe, "jetstream/quorum-holds", true},
+		{"stall=12s", assertions.Unsafe, "jetstream/quorum-holds", true},
+	} {
+		t.Run(c.set, func(t *testing.T) {
+			if c.long && os.Getenv("LBTEST_LONG") == "" {
+				t.Skip("LBTEST_LONG is not set")
+			}
+			u := user{someone.program, t.TempDir()}
+			got := u.run(t, 5*time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", c.set, "--json")
+			r := u.checked(t, got.stdout)
+			t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
+			if r.Verdict != c.want || r.Run.Runtime != "docker" {
+				t.Errorf("got %s in %s, want %s\n%s\n%s", r.Verdict, r.Run.Runtime, c.want, got.stderr, got.stdout)
+			}
+			for _, result := range r.Results {
+				if result.Assertion == c.by && (result.Verdict != c.want || c.want == assertions.Safe && !result.FaultProved) {
+					t.Errorf("%s is %s, its fault proved: %v; want %s", c.by, result.Verdict, result.FaultProved, c.want)
+				}
+				if result.Assertion == "routes/stay-behind-lb" && result.Verdict != assertions.Safe {
+					t.Errorf("a route past the balancer: %s", result.Got)
+				}
+			}
+			u.nothingLeft(t, time.Now(), nil)
+		})
+	}
+}
+
+// swept is how soon after its end nothing is left of a run in containers. Each takes the engine a fraction of a
+// second, and most of that is waiting.
+const swept = 10 * time.Second
+
+func TestARunInContainersThatIsEndedLeavesNothing(t *testing.T) {
+	someone, engine := inContainers(t)
+	for name, by := range map[string]syscall.Signal{"by SIGKILL": syscall.SIGKILL, "by SIGINT": syscall.SIGINT} {
+		t.Run(name, func(t *testing.T) {
+			u := user{someone.program, t.TempDir()}
+			r := u.start(t, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", "stall=1s", "--json")
+			defer r.cmd.Process.Kill()
+			// Balancers and some of the nodes are there by then, and others on their way.
+			const some = 6
+			var label string
+			for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+				if label = u.label(t); label != "" && len(labelled(t, engine, label)) >= some {
+					break
+				}
+				if time.Now().After(deadline) {
+					t.Fatalf("no lab began: %s", r.log.String())
+				}
+			}
+			at := time.Now()
+			if err := r.cmd.Process.Signal(by); err != nil {
+				t.Fatal(err)
+			}
+			r.cmd.Wait()
+			for {
+				left := append(u.left(t, nil), labelled(t, engine, label)...)
+				if len(left) == 0 {
+					t.Logf("nothing was left within %v", time.Since(at).Round(10*time.Millisecond))
+					break
+				}
+				if time.Since(at) > swept {
+					t.Fatalf("%v later there is still %s", swept, strings.Join(left, ", "))
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+			if by == syscall.SIGKILL {
+				return
+			}
+			if got := r.cmd.ProcessState.ExitCode(); got != 130 {
+				t.Errorf("exit %d, want 130", got)
+			}
+			said, err := report.Read(strings.NewReader(r.out.String()))
+			if err != nil || !said.Run.Interrupted {
+				t.Errorf("the report does not say that the run was interrupted: %v\n%s", err, r.out.String())
+			}
+		})
+	}
+}
+
+// label is what marks the containers of the user's run, as its sweeper has been told; "" before that.
+func (u user) label(t *testing.T) string {
+	t.Helper()
+	for _, pid := range u.processes(t) {
+		line, _ := os.ReadFile("/proc/" + pid + "/cmdline")
+		if words := bytes.Split(line, []byte{0}); len(words) > 2 && string(words[1]) == "__docker-sweeper" {
+			return "lbtest.run=" + string(words[2])
+		}
+	}
+	return ""
+}
+
+// labelled lists the containers and networks with that label.
+func labelled(t *testing.T, engine *client.Client, label string) (found []string) {
+	t.Helper()
+	of := client.Filters{}.Add("label", label)
+	boxes, err := engine.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: of})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range boxes.Items {
+		found = append(found, "container "+b.ID[:12])
+	}
+	links, err := engine.NetworkList(context.Background(), client.NetworkListOptions{Filters: of})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range links.Items {
+		found = append(found, "network "+n.ID[:12])
+	}
+	return found
+}
+
+func TestWithoutAnEngineNothingBegins(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds and runs the program")
+	}
+	program := filepath.Join(t.TempDir(), "lbtest")
+	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("building the program: %v\n%s", err, out)
+	}
+	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+	u := user{program, t.TempDir()}
+	got := u.run(t, time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", "stall=1s")
+	if got.code != 2 || got.stdout != "" || !strings.Contains(got.stderr, "--runtime docker cannot be used here") || !strings.Contains(got.stderr, "ngine") {
+		t.Errorf("exit %d, want 2 with a reason\n%s%s", got.code, got.stdout, got.stderr)
+	}
+	u.nothingLeft(t, time.Now(), nil)
+}
