@@ -140,6 +140,11 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 	if f.authority != "" && !slices.Contains([]string{"terminate", "re-encrypt", "re-encrypt-mtls"}, profile.Value("tls")) {
 		return errors.New("--tls-authority: this balancer ends no TLS and has no certificates; add --set tls=terminate or --set tls=re-encrypt")
 	}
+	api, err := openAPI(f.api)
+	if err != nil {
+		return err
+	}
+	defer api.close()
 	signals := signalled()
 	defer signals.stop()
 	log := &lines{out: p.err, quiet: f.quiet}
@@ -177,6 +182,10 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 		}
 		log.say("balancing %s%s over %d backend%s (%s)", name, b.Addr(front.Name), n, plural, changed(profile))
 	}
+	if err := api.serve(b, log); err != nil {
+		return failure{err}
+	}
+	defer api.close() // before the balancer it is about
 	for _, note := range doubts(profile) {
 		log.say("%s", note)
 	}

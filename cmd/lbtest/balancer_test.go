@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	toxiproxy "github.com/Shopify/toxiproxy/v2/client"
 	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
@@ -82,6 +83,8 @@ func TestABalancerRefusesWhatCannotWorkBeforeItStarts(t *testing.T) {
 		{open + to + "--events " + events, []string{"jsonl=PATH"}},
 		{open + to + "--events jsonl=" + dir, []string{dir, "directory"}},
 		{open + to + "--tcp-keepalive 15", []string{`--tcp-keepalive "15"`, "15s, or off"}},
+		{open + to + "--toxiproxy-api " + taken.Addr().String(), []string{"--toxiproxy-api", taken.Addr().String(), "in use"}},
+		{open + to + "--toxiproxy-api 8474", []string{"--toxiproxy-api", "missing port"}},
 		{open + to + "--tls-authority " + filepath.Join(dir, "ca.pem"), []string{"--tls-authority", "ends no TLS", "tls=terminate"}},
 		{open + to + "--seed x", []string{`--seed "x"`, "whole number"}},
 		{open + to + "--topology routes-behind-lb", []string{`unknown flag "--topology"`}},
@@ -119,6 +122,7 @@ var alone = map[string]func(*testing.T, user){
 	"ends at once by a second signal":             aloneTwice,
 	"tells of a backend that does not answer":     aloneUnanswered,
 	"ends TLS with certificates to be trusted":    aloneTLS,
+	"lets toxiproxy's client add a toxic":         aloneToxic,
 	"says what a profile of the catalogue leaves": aloneProfiled,
 }
 
@@ -594,6 +598,49 @@ func aloneTLS(t *testing.T, u user) {
 	}
 	defer c.Close()
 	echoes(t, c, "in secret, half of the way")
+}
+
+func aloneToxic(t *testing.T, u user) {
+	b := u.balancer(t, "--listen", "127.0.0.1:0", "--to", echoing(t), "--set", "idle-timeout=350s", "--toxiproxy-api", "127.0.0.1:0")
+	const at = "lbtest: toxiproxy's API at "
+	b.says(at)
+	_, url, _ := strings.Cut(b.log.String(), at)
+	api := toxiproxy.NewClient(strings.Fields(url)[0])
+	c := dialled(t, b.addrs[onlyFront])
+	echoes(t, c, "before")
+	proxy, err := api.Proxy(onlyFront)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if proxy.Listen != b.addrs[onlyFront] {
+		t.Errorf("it lists %+v, want what listens at %s", proxy, b.addrs[onlyFront])
+	}
+	const slow = 300 * time.Millisecond
+	if _, err := proxy.AddToxic("slow", "latency", "downstream", 1, toxiproxy.Attributes{"latency": slow.Milliseconds()}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	echoes(t, c, "on the live connection")
+	if took := time.Since(began); took < slow {
+		t.Errorf("an echo took %v under a latency of %v", took, slow)
+	}
+	if err := proxy.RemoveToxic("slow"); err != nil {
+		t.Fatal(err)
+	}
+	// Quick again, at least once: the machine may be busy.
+	quick := time.Hour
+	for range 20 {
+		began = time.Now()
+		echoes(t, c, "after")
+		quick = min(quick, time.Since(began))
+	}
+	if quick >= slow {
+		t.Errorf("with the toxic gone an echo still takes %v", quick)
+	}
+	b.signal(syscall.SIGTERM)
+	if code, _ := b.ended(); code != 0 {
+		t.Errorf("exit %d\n%s", code, b.log.String())
+	}
 }
 
 func aloneProfiled(t *testing.T, u user) {

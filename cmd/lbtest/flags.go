@@ -84,6 +84,7 @@ type balancerFlags struct {
 	seed                int64    // 0: one is drawn
 	events              string   // jsonl=PATH; empty: none
 	authority           string   // path; empty: nowhere
+	api                 string   // host:port; empty: none
 	quiet               bool
 	verbose             bool
 }
@@ -106,6 +107,7 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 	})
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.events, "events", "", "write every event as a line of JSON, as `jsonl=PATH`; - is stdout; a file is appended to")
+		fs.StringVar(&f.api, "toxiproxy-api", "", "serve toxiproxy's own HTTP API for this balancer at an `ADDR`: its clients can put byte faults on live connections")
 		fs.StringVar(&f.authority, "tls-authority", "", "where tls= makes the balancer end TLS, write the authority of its throw-away certificates to a `PATH`, as PEM")
 		fs.BoolVar(&f.quiet, "quiet", false, "nothing on stderr but what goes wrong")
 		fs.BoolVar(&f.verbose, "verbose", false, "every event on stderr, and the seed")
