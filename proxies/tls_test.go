@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -462,4 +463,59 @@ func TestManyRecordsAreReadAtOnce(t *testing.T) {
 	if i := slices.IndexFunc(l.all(), func(e Event) bool { return e.Kind == KindApplied && e.Why == endsTLS }); i < 0 {
 		t.Error("no TLS was noted as applied")
 	}
+}
+
+func TestWhatFellSilentUnderTLSSaysNoGoodbyeEither(t *testing.T) {
+	l := start(t, with(t, "tls=terminate", "idle-timeout="+idle.String(), "idle-expiry=silent"))
+	client, behind := l.tlsEnds(terminate)
+	say(t, client, behind, "hello")
+	l.event(KindExpired)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "client, below its TLS,", client.(*tls.Conn).NetConn(), eof)
+}
+
+// reserved is a behaviour that puts a layer on the client's side which is slow to say goodbye.
+type reserved struct {
+	staged
+	asked, goodbye chan struct{}
+}
+
+func (r reserved) Start() Policy { return r }
+func (r reserved) Unwrap(ctx context.Context, f *Flow) error {
+	return f.Wrap(ctx, Down, patience, func(c net.Conn) (net.Conn, error) { return slowGoodbye{c, r}, nil })
+}
+
+type slowGoodbye struct {
+	net.Conn
+	reserved
+}
+
+func (s slowGoodbye) CloseWrite() error {
+	select {
+	case s.asked <- struct{}{}:
+	default: // said once already
+	}
+	<-s.goodbye
+	return nil
+}
+
+func TestALayersGoodbyeHoldsUpNobodyElse(t *testing.T) {
+	slow := reserved{asked: make(chan struct{}, 1), goodbye: make(chan struct{})}
+	l := start(t, Profile{Behaviours: []Behaviour{slow}})
+	client, behind := l.connect()
+	f := l.flow("n1#1")
+	behind.CloseWrite()
+	<-slow.asked
+	noted := make(chan struct{})
+	go func() { f.Applied("test", "while the goodbye waits"); close(noted) }()
+	select {
+	case <-noted:
+		say(t, client, behind, "and the other direction goes on")
+	case <-time.After(patience):
+		t.Error("the flow is locked while its layer says goodbye")
+	}
+	close(slow.goodbye)
+	expect(t, "client", client, eof)
 }
