@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,10 @@ type Front struct {
 	// Keepalive is how often the links that dial this frontend send TCP keepalive probes, as
 	// modelled; 0 for links that send none, such as nats-server's own.
 	Keepalive time.Duration
+
+	// Owner names the backend that a connection comes from, by its client's address; "" if none is known
+	// to. Whoever runs all nodes on one machine knows, where their addresses do not tell. May be nil.
+	Owner func(client netip.AddrPort) string
 }
 
 // Backend is one address that a balancer forwards to.

@@ -96,6 +96,7 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"port-reuse-delay=0s", "port-reuse-delay=0s: a duration must be longer than zero"},
 		{"port-reuse-delay=-1s", "port-reuse-delay=-1s: a duration cannot be negative: 1s?"},
 		{"port-exhaustion=drop", "(allowed: close, swallow)"},
+		{"hairpin=no", "hairpin=no (allowed: allowed, denied)"},
 		{"connection-limit=drop", "(allowed: queue, close, reset)"},
 	} {
 		name, value, _ := strings.Cut(c.given, "=")

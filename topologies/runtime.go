@@ -1,6 +1,9 @@
 package topologies
 
-import "context"
+import (
+	"context"
+	"net/netip"
+)
 
 // Runtime is a way to start a Build: as child processes, or in containers.
 type Runtime interface {
@@ -43,6 +46,14 @@ type Node interface {
 	Resume() error                   // ends a pause
 	Stop() error                     // an orderly shutdown; returns when the process is gone
 	Start(ctx context.Context) error // again, with the same addresses and the same store
+}
+
+// Dialler is a Node that knows its own connections. All nodes on one machine dial from one address, which
+// does not tell who did.
+type Dialler interface {
+	// Dialled reports whether the node has the TCP connection whose end is at that address. It costs some
+	// system calls a socket of the machine and a file of the node, so it is asked once a connection at most.
+	Dialled(from netip.AddrPort) bool
 }
 
 // Member is where one node lives. A runtime chooses it and Render writes it down.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -63,6 +64,13 @@ func (n *node) Monitor() string {
 }
 
 func (n *node) Log() string { return filepath.Join(n.member.Dir, "nats-server.log") }
+
+// Dialled implements topologies.Dialler.
+func (n *node) Dialled(from netip.AddrPort) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.runningLocked() && owns(n.process.cmd.Process.Pid, from)
+}
 
 // Start starts the node and returns once it listens. If ctx ends first the node is killed.
 func (n *node) Start(ctx context.Context) error {
