@@ -79,6 +79,7 @@ func newInstance(b *Balancer, p Profile, life uint64, before *instance) *instanc
 
 // serves adds backends to those in the pool.
 func (i *instance) serves(backends []Backend) {
+	defer i.balancer.rotation.announce()
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, b := range backends {

@@ -30,6 +30,7 @@ func (p *Pool) Down(b Backend, down bool, why string) (changed bool) {
 			kind = KindDown
 		}
 		i.balancer.note(Event{At: time.Now(), Kind: kind, Backend: b.Name, BackendAddr: b.Addr, What: why})
+		i.balancer.rotation.announce()
 	}
 	return changed
 }
@@ -46,5 +47,25 @@ func (p *Pool) Flows(b Backend) []*Flow {
 	return slices.DeleteFunc(p.in.oldestFirst(), func(f *Flow) bool { return f.backend != b })
 }
 
-// Changed is closed when a backend is removed or restored; ask again for the next change.
+// isDown reports whether a backend was taken out by Down; removed ones are another matter.
+func (p *Pool) isDown(b Backend) bool {
+	p.in.mu.Lock()
+	defer p.in.mu.Unlock()
+	return p.in.down[b]
+}
+
+// allFlows lists the live connections of a backend, those that a reload left with an instance before included.
+func (p *Pool) allFlows(b Backend) []*Flow {
+	p.in.balancer.mu.Lock()
+	instances := slices.Clone(p.in.balancer.instances)
+	p.in.balancer.mu.Unlock()
+	var flows []*Flow
+	for _, i := range instances {
+		flows = append(flows, i.pool.Flows(b)...)
+	}
+	return flows
+}
+
+// Changed is closed when a backend is added, removed or restored, goes down or comes up; ask again for the next
+// change.
 func (p *Pool) Changed() <-chan struct{} { return p.in.balancer.rotation.changed() }

@@ -97,6 +97,9 @@ func TestBadInputIsExplained(t *testing.T) {
 		{"port-reuse-delay=-1s", "port-reuse-delay=-1s: a duration cannot be negative: 1s?"},
 		{"port-exhaustion=drop", "(allowed: close, swallow)"},
 		{"hairpin=no", "hairpin=no (allowed: allowed, denied)"},
+		{"drain=0s", "drain=0s: a duration must be longer than zero; to turn it off, drain=keep"},
+		{"drain=none", "drain=none: to turn it off, drain=keep; otherwise a duration such as 60s"},
+		{"drain=forever", "drain=forever: not a duration; allowed are keep and durations"},
 		{"connection-limit=drop", "(allowed: queue, close, reset)"},
 	} {
 		name, value, _ := strings.Cut(c.given, "=")

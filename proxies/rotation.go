@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 )
@@ -9,18 +10,26 @@ import (
 // rotation is which backends an operator has taken out. Unlike health it outlives every instance.
 type rotation struct {
 	mu      sync.Mutex
-	removed map[string]bool // by backend name
+	removed map[string]time.Duration // backends by name, and since when in the balancer's time
 	change  chan struct{}
 }
 
 func newRotation() *rotation {
-	return &rotation{removed: map[string]bool{}, change: make(chan struct{})}
+	return &rotation{removed: map[string]time.Duration{}, change: make(chan struct{})}
 }
 
 func (r *rotation) isRemoved(name string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.removed[name]
+	_, removed := r.removed[name]
+	return removed
+}
+
+// since lists the backends that are removed, and since when.
+func (r *rotation) since() map[string]time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.removed)
 }
 
 func (r *rotation) changed() <-chan struct{} {
@@ -30,16 +39,31 @@ func (r *rotation) changed() <-chan struct{} {
 }
 
 // set returns whether that was a change.
-func (r *rotation) set(name string, removed bool) bool {
+func (r *rotation) set(name string, removed bool, at time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.removed[name] == removed {
+	if _, was := r.removed[name]; was == removed {
 		return false
 	}
-	r.removed[name] = removed
+	if removed {
+		r.removed[name] = at
+	} else {
+		delete(r.removed, name)
+	}
+	r.announceLocked()
+	return true
+}
+
+// announce wakes those who wait for a change.
+func (r *rotation) announce() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.announceLocked()
+}
+
+func (r *rotation) announceLocked() {
 	close(r.change)
 	r.change = make(chan struct{})
-	return true
 }
 
 // Remove takes the backend of that name out of rotation at every frontend: it gets no new connections,
@@ -57,7 +81,7 @@ func (b *Balancer) rotate(name string, removed bool) error {
 			if behind.Name != name {
 				continue
 			}
-			if b.rotation.set(name, removed) {
+			if b.rotation.set(name, removed, b.clock.now()) {
 				kind := KindRestoredBackend
 				if removed {
 					kind = KindRemoved
