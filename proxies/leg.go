@@ -2,7 +2,6 @@ package proxies
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -105,9 +104,6 @@ func (l *leg) readLayer() ([]byte, error) {
 		return buf[:n], nil
 	}
 	if n, err := l.layer.Read(l.under.one[:]); n == 0 {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			err = io.EOF // a FIN without the layer's own goodbye, which many do without
-		}
 		return nil, err
 	}
 	buf := chunks.Get().(*[chunk]byte)
