@@ -58,7 +58,8 @@ func (Inspection) Settings() []Setting {
 	return []Setting{{
 		Name: inspection, Default: none, Values: strings.Join(inspections, ", "),
 		About: "what the balancer waits for, demands or looks at before it forwards",
-		Explain: "The server speaks first in NATS, so a balancer that waits for the client holds up both: no backend is dialled meanwhile, and INFO is late by the wait. " +
+		Explain: "A NATS client waits for the server's INFO, so a balancer that waits for the client holds up both: no backend is dialled meanwhile, and INFO is late by the wait. " +
+			"A nats-server that dials a route sends CONNECT at once, and does not notice client-first. " +
 			"client-first goes on at the client's first byte: HAProxy's inspect-delay with req.len gt 0, Linkerd's detection (10s), Istio's automatic protocol selection (no limit), " +
 			"nginx's ssl_preread (30s) and Envoy's tls_inspector (15s), which pass on bytes that are not TLS and close on those who stay silent. " +
 			"tls-hello demands a whole TLS ClientHello, as HAProxy's req.ssl_hello_type does: the verdict falls at once on bytes that are none, and at the delay's end on silence. It looks at the bytes before the balancer's own TLS. " +
