@@ -22,8 +22,10 @@
 //	7  the header             proxy-protocol, in the clear
 //	8  TLS with the backend   tls=re-encrypt, re-encrypt-mtls
 //	then bytes are forwarded, decrypted:
-//	     read ─► inspection's filters ─► stall ─► latency ─► bandwidth, burst ─► slice ─► write
-//	beside idle-timeout and max-lifetime, which begin to count here.
+//	     read ─► inspection's filters ─► latency ─► bandwidth, burst ─► slice ─► write
+//
+// Idle-timeout and max-lifetime begin to count with the first step of forwarding; a stall holds whatever step a
+// connection is at.
 //
 // HAProxy, nginx and Envoy all take 1 to 4 before they choose (tcp-request content rules, ssl_preread and listener
 // filters hold a connection that has no backend yet), and all send 7 ahead of 8: a PROXY header is for whoever
