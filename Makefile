@@ -26,7 +26,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
-.PHONY: all build test integration lint fmt fuzz bench clean help
+.PHONY: all build test integration fidelity lint fmt fuzz bench clean help
 
 all: build lint test ## build, lint and test (what `make` alone does)
 
@@ -43,6 +43,9 @@ endif
 # Without the race detector: what is judged here is the program as it is used.
 integration: ## the long suites: every calibration point on real NATS, nothing left out
 	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
+
+fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on
+	@LBTEST_REQUIRE_REAL_LB=1 LBTEST_AGREEMENTS=1 $(GO) test -count=1 -run TheSimulationAgrees $(TESTFLAGS) ./proxies/fidelity | grep -v '^ok'
 
 lint: ## gofmt, go vet and staticcheck, for Linux and for macOS, and go.mod
 	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
