@@ -154,28 +154,3 @@ func deafPairs(lost []Event) string {
 	slices.Sort(said)
 	return fmt.Sprintf("%s affected (%s)", plural(total, "way"), strings.Join(said, ", "))
 }
-
-// eventAdvice is what helps against something that happens to the balancer.
-func eventAdvice(t Terms) []Advice {
-	var advice []Advice
-	for _, s := range t.Strikes {
-		switch s {
-		case "restart=crash":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
-				Set: map[string]string{"restart": "reload"}})
-		case "stall":
-			advice = append(advice, Advice{Target: "load-balancer",
-				Text: "keep pauses (failover, live migration, overload) below 2 s: from 3 s on Raft's election timers (4 to 9 s) begin to run out"})
-		case "outage":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"})
-		}
-	}
-	if t.Lifetime > 0 {
-		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards routes",
-			Set: map[string]string{"max-lifetime": "none"}})
-	}
-	if t.Fronts == "shared" {
-		return append(advice, meshAdvice(t)...)
-	}
-	return append(advice, directRoutes)
-}

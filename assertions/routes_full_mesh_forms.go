@@ -64,7 +64,7 @@ func judgeFullMesh(h History) []Finding {
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
 	if slower := took - usual - routeRetry; slower > tolerance {
 		return []Finding{{Verdict: Risky, Measured: []Measure{m}, Marginal: slower < 4*tolerance,
-			Got: fmt.Sprintf("full mesh after %s, control %s", spoken(took), spoken(usual))}}
+			Got: fmt.Sprintf("full mesh after %s, control %s", spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("full mesh after %s", spoken(took)), m)
 }
@@ -133,18 +133,3 @@ func gapsBefore(h History, look Event) (gaps []string, evidence []Event) {
 	}
 	return gaps, evidence
 }
-
-func meshAdvice(t Terms) []Advice {
-	if t.Fronts == "shared" {
-		return []Advice{
-			{Target: "load-balancer", Text: "one frontend (an address or a port of its own) a node, leading to that node alone",
-				Set: map[string]string{"frontends": "per-node"}},
-			{Target: "nats-server", Text: `cluster { routes: [nats://<frontend of n1>, nats://<frontend of n2>, nats://<frontend of n3>], advertise: "<own frontend>" }`},
-		}
-	}
-	return []Advice{directRoutes}
-}
-
-// directRoutes repairs every route trouble with a balancer: routes need none.
-var directRoutes = Advice{Target: "nats-server",
-	Text: "cluster { routes: [nats://<n1's own address>:6222, …] }  # routes need no load balancer: they are dialled by every node and retried for ever"}

@@ -1,0 +1,64 @@
+package assertions
+
+// eventAdvice is what helps against something that happens to the balancer.
+func eventAdvice(t Terms) []Advice {
+	var advice []Advice
+	for _, s := range t.Strikes {
+		switch s {
+		case "restart=crash":
+			advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
+				Set: map[string]string{"restart": "reload"}})
+		case "stall":
+			advice = append(advice, Advice{Target: "load-balancer",
+				Text: "keep pauses (failover, live migration, overload) below 2 s: from 3 s on Raft's election timers (4 to 9 s) begin to run out"})
+		case "outage":
+			advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"})
+		}
+	}
+	if t.Lifetime > 0 {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards routes",
+			Set: map[string]string{"max-lifetime": "none"}})
+	}
+	return append(advice, meshAdvice(t)...)
+}
+
+// meshAdvice is what lets routes form.
+func meshAdvice(t Terms) []Advice {
+	if t.Fronts == "shared" {
+		return []Advice{
+			{Target: "load-balancer", Text: "one frontend (an address or a port of its own) a node, leading to that node alone",
+				Set: map[string]string{"frontends": "per-node"}},
+			{Target: "nats-server", Text: `cluster { routes: [nats://<frontend of n1>, nats://<frontend of n2>, nats://<frontend of n3>], advertise: "<own frontend>" }`},
+		}
+	}
+	return append(standingAdvice(t), directRoutes)
+}
+
+// directRoutes repairs every route trouble with a balancer: routes need none.
+var directRoutes = Advice{Target: "nats-server",
+	Text: "cluster { routes: [nats://<n1's own address>:6222, …] }  # routes need no load balancer: they are dialled by every node and retried for ever"}
+
+// standing is what to change about a balancer for routes, by the setting that was judged.
+var standing = map[string]Advice{
+	"inspection":      {Target: "load-balancer", Text: "no protocol detection on the ports of routes (no inspect-delay, ssl_preread or sniffing; in a mesh, a port declared as TCP)", Set: map[string]string{"inspection": "none"}},
+	"proxy-protocol":  {Target: "load-balancer", Text: "no PROXY header towards routes: nats-server understands one on its client port only", Set: map[string]string{"proxy-protocol": "off"}},
+	"source-ports":    {Target: "load-balancer", Text: "more source ports or addresses towards each node: every pair of nodes takes a connection a pool index and one for the system account", Set: map[string]string{"source-ports": "1000"}},
+	"max-connections": {Target: "load-balancer", Text: "no connection limit that the routes can reach: every pair of nodes takes a connection a pool index and one for the system account", Set: map[string]string{"max-connections": "none"}},
+	"connect-rate":    {Target: "load-balancer", Text: "no limit on new connections that a cluster's start can reach", Set: map[string]string{"connect-rate": "none"}},
+	"hairpin":         {Target: "load-balancer", Text: "hairpinning, or client address preservation off", Set: map[string]string{"hairpin": "allowed"}},
+	"health-check":    {Target: "load-balancer", Text: "health checks at the monitoring port's /healthz rather than at the port of routes", Set: map[string]string{"health-check": "http"}},
+	"latency":         {Target: "load-balancer", Text: "nodes of one cluster near each other: a cluster across regions is what gateways and leaf nodes are for", Set: map[string]string{"latency": "none"}},
+	"bandwidth":       {Target: "load-balancer", Text: "more bandwidth between nodes than the cluster replicates", Set: map[string]string{"bandwidth": "none"}},
+}
+
+// standingAdvice is what helps against the settings that a run was given.
+func standingAdvice(t Terms) []Advice {
+	var advice []Advice
+	for _, f := range families {
+		value, given := t.Settings[f.settings[0]]
+		if a, known := standing[f.settings[0]]; known && given && value != f.off && a.Set[f.settings[0]] != value {
+			advice = append(advice, a)
+		}
+	}
+	return advice
+}
