@@ -189,6 +189,7 @@ func fill(ctx context.Context, t Target, rec *Recorder) {
 			continue
 		}
 		t.Canary.Backend.Close()
+		t.Canary.Health.Close()
 		limited, cancel := context.WithTimeout(ctx, t.Terms.Found+late)
 		rec.Await(limited, 0, f.acted)
 		cancel()

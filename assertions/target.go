@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"context"
+	"io"
 	"net"
 	"time"
 )
@@ -37,6 +38,7 @@ type Account struct {
 type Canary struct {
 	Addr    string           // dial here …
 	Backend *net.TCPListener // … and the balancer's connection arrives here
+	Health  io.Closer        // what health checks ask about it; closed when the backend is to be found dead
 	Probed  string           // the same for a link that sends TCP keepalive probes every Terms.Probe
 	Self    string           // the same for a link that the balancer takes for its backend's own; "" for none
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,6 +227,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		return h, fmt.Errorf("listening for the canary: %w", err)
 	}
 	defer nest.Close()
+	health, err := net.Listen("tcp", net.JoinHostPort(balancer.outside, "0"))
+	if err != nil {
+		return h, fmt.Errorf("listening for the canary's health: %w", err)
+	}
+	defer serveHealth(health)()
 
 	addresses := map[topologies.Front]string{}
 	for _, name := range names {
@@ -241,12 +247,12 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	if err := deployment.Ready(ctx); err != nil {
 		return h, fmt.Errorf("waiting for the nodes of %s: %w", l.topology.Name, err)
 	}
-	own := []proxies.Backend{{Name: assertions.CanaryFront, Addr: nest.Addr().String()}}
+	own := []proxies.Backend{{Name: assertions.CanaryFront, Addr: nest.Addr().String(), Monitor: health.Addr().String()}}
 	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own}); err != nil {
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
 	target := assertions.Target{Client: client, Terms: terms,
-		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Knock: knock(l.profile), Patience: patience(l.profile)}}
+		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Health: health, Knock: knock(l.profile), Patience: patience(l.profile)}}
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
@@ -259,7 +265,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	}
 	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
 	for i, n := range target.Nodes {
-		behind := map[string][]proxies.Backend{n.Name: {{Name: n.Name, Addr: n.Route}}}
+		behind := map[string][]proxies.Backend{n.Name: routesOf(target.Nodes[i : i+1])}
 		if l.fronts != "per-node" {
 			behind = map[string][]proxies.Backend{topologies.VIP: routesOf(target.Nodes)}
 		}
@@ -279,6 +285,18 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	}
 	started()
 	return h, watch(ctx, l.observations(), target, rec, l.event(balancer, target, rec))
+}
+
+// serveHealth answers health checks as a healthy node does, for the tester's own backend.
+func serveHealth(l net.Listener) (stop func()) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") }), ReadHeaderTimeout: 10 * time.Second}
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(l) })
+	return func() {
+		_ = server.Close()
+		_ = l.Close() // where it was never served
+		serving.Wait()
+	}
 }
 
 // knock is what a connection has to say before a balancer of that profile goes on with it.
@@ -322,7 +340,7 @@ func hello() []byte {
 func routesOf(nodes []assertions.Node) []proxies.Backend {
 	var all []proxies.Backend
 	for _, n := range nodes {
-		all = append(all, proxies.Backend{Name: n.Name, Addr: n.Route})
+		all = append(all, proxies.Backend{Name: n.Name, Addr: n.Route, Monitor: strings.TrimPrefix(n.Monitor, "http://")})
 	}
 	return all
 }
