@@ -1,7 +1,6 @@
 package fidelity
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +98,7 @@ func (c *client) line(n int) *watched {
 	return c.lines[n]
 }
 
-// connect opens a NATS client with nats.go's defaults and these options; it is closed with the test.
+// connect opens a NATS client with nats.go's defaults and these options; it is closed with the attempt.
 func (w *way) connect(options ...nats.Option) (*client, error) {
 	c := &client{}
 	all := append([]nats.Option{nats.SetCustomDialer(c), nats.IgnoreDiscoveredServers(), nats.PingInterval(time.Hour)}, options...)
@@ -107,7 +106,9 @@ func (w *way) connect(options ...nats.Option) (*client, error) {
 	if err != nil {
 		return c, err
 	}
-	w.Cleanup(nc.Close)
+	w.mu.Lock()
+	w.open = append(w.open, nc)
+	w.mu.Unlock()
 	c.Conn = nc
 	c.id, err = nc.GetClientID()
 	return c, err
@@ -222,10 +223,9 @@ func livesThrough(event func(*way)) func(*way) seen {
 		if how == "lives" {
 			s["round trip"] = outcome(c.Flush())
 		} else {
-			began := time.Now()
 			select {
 			case <-back:
-				s["back after"] = time.Since(began)
+				s["back after"] = time.Since(c.line(0).at)
 			case <-time.After(10 * time.Second):
 				s["back after"] = "never"
 			}
@@ -256,25 +256,124 @@ func drained(w *way) seen {
 	return s
 }
 
-// waits keeps a bare socket that says nothing, and sees what comes and how it ends.
-func waits(limit time.Duration) func(*way) seen {
+// isToldNow and then hears a message every second and says nothing itself.
+func isToldNow(w *way) seen {
+	c, err := w.connect()
+	if err != nil {
+		return seen{"connect": outcome(err)}
+	}
+	heard := make(chan *nats.Msg, 10)
+	if _, err := c.ChanSubscribe("now", heard); err != nil {
+		return seen{"subscribe": err.Error()}
+	}
+	if err := c.Flush(); err != nil {
+		return seen{"flush": err.Error()}
+	}
+	direct, err := nats.Connect("nats://" + w.servers[0].addr)
+	if err != nil {
+		return seen{"publisher": err.Error()}
+	}
+	defer direct.Close()
+	for range 6 { // twice the timeout
+		if err := errors.Join(direct.Publish("now", nil), direct.Flush()); err != nil {
+			return seen{"publish": err.Error()}
+		}
+		time.Sleep(time.Second)
+	}
+	how, _ := c.line(0).ended(time.Millisecond)
+	return seen{"connection": how, "heard of 6": len(heard)}
+}
+
+// queues fills the balancer, waits behind its limit, and is let in when somebody leaves.
+func queues(limit int) func(*way) seen {
 	return func(w *way) seen {
-		conn, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", w.addr)
+		var inside []*client
+		for range limit {
+			c, err := w.connect()
+			if err != nil {
+				return seen{"connect": outcome(err)}
+			}
+			inside = append(inside, c)
+		}
+		let := make(chan error, 1)
+		began := time.Now()
+		go func() {
+			_, err := w.connect(nats.Timeout(5 * time.Second))
+			let <- err
+		}()
+		time.Sleep(time.Second)
+		inside[0].Close()
+		return seen{"connect": outcome(<-let), "after": time.Since(began)}
+	}
+}
+
+// rawly talks to a backend of the test's own, which is handed both ends of one connection through the balancer.
+func rawly(talk func(near, far *net.TCPConn) seen) func(*way) seen {
+	return func(w *way) seen {
+		near, err := net.Dial("tcp", w.addr)
 		if err != nil {
 			return seen{"connect": outcome(err)}
 		}
-		defer conn.Close()
-		began := time.Now()
-		_ = conn.SetReadDeadline(began.Add(limit))
-		var got []byte
-		buf := make([]byte, 4096)
-		for {
-			n, err := conn.Read(buf)
-			got = append(got, buf[:n]...)
-			if err != nil {
-				first, _, _ := strings.Cut(string(got), "\r\n")
-				return seen{"ended by": outcome(err), "after": time.Since(began), "was told": first}
-			}
+		defer near.Close()
+		far, err := w.servers[0].bare.Accept()
+		if err != nil {
+			return seen{"accept": err.Error()}
 		}
+		defer far.Close()
+		return talk(near.(*net.TCPConn), far.(*net.TCPConn))
 	}
+}
+
+// finds reads until something happens and says what.
+func finds(c *net.TCPConn) string {
+	_ = c.SetReadDeadline(time.Now().Add(2 * time.Second))
+	b := make([]byte, 64)
+	n, err := c.Read(b)
+	if err != nil {
+		return outcome(err)
+	}
+	return string(b[:n])
+}
+
+// halfClosed says something, sends FIN, and is answered afterwards.
+func halfClosed(near, far *net.TCPConn) seen {
+	fmt.Fprint(near, "question")
+	_ = near.CloseWrite()
+	s := seen{"server hears": finds(far), "and then": finds(far)}
+	fmt.Fprint(far, "answer")
+	s["client hears"] = finds(near)
+	return s
+}
+
+// resetByClient and resetByServer end one side by RST.
+func resetByClient(near, far *net.TCPConn) seen {
+	fmt.Fprint(near, "hello")
+	s := seen{"server hears": finds(far)}
+	_ = near.SetLinger(0)
+	near.Close()
+	s["server sees"] = finds(far)
+	return s
+}
+
+func resetByServer(near, far *net.TCPConn) seen {
+	fmt.Fprint(near, "hello")
+	s := seen{"server hears": finds(far)}
+	_ = far.SetLinger(0)
+	far.Close()
+	s["client sees"] = finds(near)
+	return s
+}
+
+// babbles says what is no HTTP.
+func babbles(w *way) seen {
+	c, err := net.Dial("tcp", w.addr)
+	if err != nil {
+		return seen{"connect": outcome(err)}
+	}
+	defer c.Close()
+	fmt.Fprint(c, "CONNECT {\"verbose\":false}\r\nPING\r\n")
+	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	said, err := io.ReadAll(c)
+	words := append(strings.Fields(string(said)), "", "")
+	return seen{"is told": words[0] + " " + words[1], "then": outcome(errors.Join(err, io.EOF))}
 }

@@ -6,6 +6,7 @@ package fidelity
 import (
 	"cmp"
 	"context"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -15,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/lbtest/lbtest/proxies"
 )
@@ -46,6 +49,28 @@ type way struct {
 	reload  func()
 	crash   func() // ended at once and back at once
 	drain   func(server string)
+
+	mu   sync.Mutex
+	open []*nats.Conn
+}
+
+// attempt has a client do what the row says, and closes what it opened.
+func (w *way) attempt(do func(*way) seen) seen {
+	defer func() {
+		for _, nc := range w.open {
+			nc.Close()
+		}
+		w.open = nil
+	}()
+	return do(w)
+}
+
+func TestMain(m *testing.M) {
+	// Rows wait far more than they work, but begin with some work.
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
 }
 
 func TestTheSimulationAgreesWithRealBalancers(t *testing.T) {
@@ -68,12 +93,18 @@ func TestTheSimulationAgreesWithRealBalancers(t *testing.T) {
 			}
 			t.Run(r.name, func(t *testing.T) {
 				t.Parallel() // they wait
-				var real, simulated seen
-				var both sync.WaitGroup
-				both.Go(func() { real = r.do(r.behindReal(t)) })
-				both.Go(func() { simulated = r.do(r.behindSimulation(t)) })
-				both.Wait()
-				line := r.compare(t, real, simulated)
+				a, b := r.behindReal(t), r.behindSimulation(t)
+				line := ""
+				// Times are measured again where they differ: a busy machine makes them longer, and does not do so
+				// three times on the same side only.
+				for attempt := 3; line == ""; attempt-- {
+					var real, simulated seen
+					var both sync.WaitGroup
+					both.Go(func() { real = a.attempt(r.do) })
+					both.Go(func() { simulated = b.attempt(r.do) })
+					both.Wait()
+					line = r.compare(t, real, simulated, attempt == 1)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				table[r.name] = line
@@ -105,8 +136,9 @@ func present(t *testing.T, program string) bool {
 	return false
 }
 
-// compare fails the test where the two differ other than on purpose, and gives the table's line.
-func (r row) compare(t *testing.T, real, simulated seen) string {
+// compare fails the test where the two differ other than on purpose, and gives the table's line: none if only
+// times differ and there is another attempt.
+func (r row) compare(t *testing.T, real, simulated seen, last bool) string {
 	t.Helper()
 	var agree, differ []string
 	names := slices.SortedFunc(maps.Keys(real), cmp.Compare)
@@ -117,8 +149,12 @@ func (r row) compare(t *testing.T, real, simulated seen) string {
 		a, b := real[name], simulated[name]
 		same := a == b
 		if d, ok := a.(time.Duration); ok {
-			other, _ := b.(time.Duration)
-			same = alike(d, other)
+			other, both := b.(time.Duration)
+			same = both && alike(d, other)
+			if both && !same && !last {
+				t.Logf("%s: %s shows %v, the simulation %v; measured again", name, r.real.program, d, other)
+				return ""
+			}
 			a, b = d.Round(10*time.Millisecond), other.Round(10*time.Millisecond)
 		}
 		why, intended := r.apart[name]
@@ -169,7 +205,7 @@ func (r row) behindSimulation(t *testing.T) *way {
 		t.Fatal(err)
 	}
 	w.addr = lb.Addr("lb")
-	w.trust = authority(lb)
+	w.trust = lb.Authority()
 	strike := func() {
 		if err := lb.Strike(context.Background()); err != nil {
 			t.Error(err)

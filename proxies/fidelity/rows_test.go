@@ -15,6 +15,13 @@ func rows() []row {
 		{name: "timeout tunnel 3s", real: haproxy("timeout client 1h", "timeout server 1h\ntimeout tunnel 3s", ""), set: []string{"idle-timeout=3s"}, do: staysQuiet},
 		{name: "proxy_timeout 3s", real: stream("proxy_timeout 3s;"), set: []string{"idle-timeout=3s"}, do: staysQuiet},
 
+		{name: "timeout client 3s, messages one way", real: haproxy("timeout client 3s", "timeout server 1h", ""), set: []string{"idle-timeout-client=3s"}, do: isToldNow},
+		{name: "proxy_timeout 3s, messages one way", real: stream("proxy_timeout 3s;"), set: []string{"idle-timeout=3s"}, do: isToldNow},
+		{name: "a client half-closes", real: haproxy("timeout client 1h", "timeout server 1h", ""), server: server{bare: true}, do: rawly(halfClosed)},
+		{name: "a client resets", real: haproxy("timeout client 1h", "timeout server 1h", ""), server: server{bare: true}, do: rawly(resetByClient)},
+		{name: "a server resets", real: haproxy("timeout client 1h", "timeout server 1h", ""), server: server{bare: true}, do: rawly(resetByServer),
+			apart: map[string]string{"client sees": "packet-level boxes pass an RST on, and NATS treats both alike"}},
+
 		{name: "inspect-delay 1s, accept if req.len gt 0", real: haproxy(long+"tcp-request inspect-delay 1s\ntcp-request content accept if { req.len gt 0 }", "timeout server 1h", ""),
 			set: []string{"inspection=client-first", "inspection-delay=1s"}, do: connects(timeout(5 * time.Second))},
 		{name: "inspect-delay 5s, accept if req.len gt 0", real: haproxy(long+"tcp-request inspect-delay 5s\ntcp-request content accept if { req.len gt 0 }", "timeout server 1h", ""),
@@ -35,6 +42,8 @@ func rows() []row {
 			set: []string{"inspection=tls-hello", "inspection-delay=1s", "inspection-verdict=close"}, server: server{tls: true, first: true}, do: connects(encrypted, tlsFirst)},
 		{name: "mode http", real: inHTTP(haproxy("timeout client 1h", "timeout server 1h", "")), set: []string{"inspection=http", "inspection-verdict=close", "inspection-delay=1h"}, do: connects()},
 
+		{name: "mode http, and something else is said", real: inHTTP(haproxy("timeout client 1h", "timeout server 1h", "")), set: []string{"inspection=http", "inspection-verdict=close"}, do: babbles},
+
 		{name: "send-proxy", real: haproxy("timeout client 1h", "timeout server 1h", "send-proxy"), set: []string{"proxy-protocol=v1"}, do: connects()},
 		{name: "send-proxy, expected", real: haproxy("timeout client 1h", "timeout server 1h", "send-proxy"), set: []string{"proxy-protocol=v1"}, server: server{proxied: true}, do: connects()},
 		{name: "send-proxy-v2", real: haproxy("timeout client 1h", "timeout server 1h", "send-proxy-v2"), set: []string{"proxy-protocol=v2"}, do: connects()},
@@ -52,6 +61,7 @@ func rows() []row {
 			server: server{tls: true, first: true}, do: connects(encrypted, tlsFirst)},
 
 		{name: "maxconn 3", real: haproxy("timeout client 1h\nmaxconn 3", "timeout server 1h", ""), set: []string{"max-connections=3"}, do: crowd(4)},
+		{name: "maxconn 3, one leaves", real: haproxy("timeout client 1h\nmaxconn 3", "timeout server 1h", ""), set: []string{"max-connections=3"}, do: queues(3)},
 		{name: "source of 5 ports", real: haproxy("timeout client 1h", "timeout server 1h", "source 127.0.0.1:{ports}"), set: []string{"source-ports=5", "port-reuse-delay=1s"}, do: crowd(8)},
 
 		{name: "state drain", real: haproxy("timeout client 1h", "balance roundrobin\ntimeout server 1h", ""), set: []string{"drain=keep"}, server: server{count: 2}, do: drained},

@@ -2,6 +2,7 @@ package fidelity
 
 import (
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -15,11 +16,13 @@ type server struct {
 	tls      bool
 	first    bool // TLS before anything else
 	plainToo bool // TLS, or none
+	bare     bool // no nats-server at all: a listener of the test's own
 }
 
 type natsServer struct {
 	*natsd.Server
 	name, addr string
+	bare       net.Listener
 }
 
 func (s server) start(t *testing.T) []*natsServer {
@@ -27,6 +30,15 @@ func (s server) start(t *testing.T) []*natsServer {
 	var all []*natsServer
 	for i := range max(1, s.count) {
 		name := fmt.Sprintf("s%d", i+1)
+		if s.bare {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { l.Close() })
+			all = append(all, &natsServer{name: name, addr: l.Addr().String(), bare: l})
+			continue
+		}
 		o := &natsd.Options{ServerName: name, Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true,
 			// Pings of its own would only blur what the balancer's timers do.
 			PingInterval: time.Hour, ProxyProtocol: s.proxied}
@@ -46,7 +58,7 @@ func (s server) start(t *testing.T) []*natsServer {
 			n.Shutdown()
 			n.WaitForShutdown()
 		})
-		all = append(all, &natsServer{n, name, n.Addr().String()})
+		all = append(all, &natsServer{Server: n, name: name, addr: n.Addr().String()})
 	}
 	return all
 }
