@@ -10,6 +10,11 @@ var sweeps = map[string][][]string{
 		// proxies and packet-level balancers come with.
 		crossed([]string{"idle-timeout=5s", "idle-timeout=20s", "idle-timeout=35s", "idle-timeout=60s", "idle-timeout=350s"},
 			[]string{"", "idle-expiry=rst", "idle-expiry=silent", "idle-expiry=rst-on-next"})...),
+		// Routes speak at both ends at once, so waiting for the client costs nothing, but they speak no HTTP; and a
+		// PROXY header is understood on the client port only.
+		[]string{"inspection=client-first"}, []string{"inspection=http"}, []string{"proxy-protocol=v2"},
+		// Three pairs of nodes hold four routes each: 12 connections in all, 8 of them with each node.
+		[]string{"source-ports=3"}, []string{"source-ports=100"}, []string{"max-connections=8"}, []string{"max-connections=100"},
 		// Raft's followers call an election after 4 to 9 s of silence.
 		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=6s"}, []string{"stall=12s"},
 		[]string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
