@@ -26,7 +26,7 @@ type Front struct {
 
 	// Owner names the backend that a connection comes from, by its client's address; "" if none is known
 	// to. Whoever runs all nodes on one machine knows, where their addresses do not tell. May be nil.
-	Owner func(client netip.AddrPort) string
+	Owner func(client netip.AddrPort) string `json:"-"`
 }
 
 // Backend is one address that a balancer forwards to.

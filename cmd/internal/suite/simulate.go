@@ -8,10 +8,12 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
@@ -213,9 +215,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	if l.fronts == "per-node" {
 		names = l.topology.Nodes()
 	}
-	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe}}
+	var who owners
+	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe},
+		{Name: assertions.SelfFront, Owner: func(netip.AddrPort) string { return assertions.CanaryFront }}}
 	for _, name := range names {
-		fronts = append(fronts, proxies.Front{Name: name}) // servers' own links send no keepalive
+		fronts = append(fronts, proxies.Front{Name: name, Owner: who.of}) // servers' own links send no keepalive
 	}
 	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{l.profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
 	if err != nil {
@@ -248,7 +252,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		return h, fmt.Errorf("waiting for the nodes of %s: %w", l.topology.Name, err)
 	}
 	own := []proxies.Backend{{Name: assertions.CanaryFront, Addr: nest.Addr().String(), Monitor: health.Addr().String()}}
-	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own}); err != nil {
+	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own, assertions.SelfFront: own}); err != nil {
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
 	target := assertions.Target{Client: client, Terms: terms,
@@ -256,6 +260,10 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
+	if l.proves["hairpin"] != "" && balancer.behind == nil {
+		target.Canary.Self = balancer.Addr(assertions.SelfFront)
+	}
+	who.are(deployment.Nodes())
 	for _, n := range deployment.Nodes() {
 		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), URL: "nats://" + n.Addr(topologies.Clients),
 			Monitor: n.Monitor(), Route: n.Addr(topologies.Routes)})
@@ -285,6 +293,24 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	}
 	started()
 	return h, watch(ctx, l.observations(), target, rec, l.event(balancer, target, rec))
+}
+
+// owners finds the node that made a connection, where the runtime can tell.
+type owners struct {
+	nodes atomic.Pointer[[]topologies.Node]
+}
+
+func (o *owners) are(nodes []topologies.Node) { o.nodes.Store(&nodes) }
+
+func (o *owners) of(client netip.AddrPort) string {
+	if nodes := o.nodes.Load(); nodes != nil {
+		for _, n := range *nodes {
+			if d, ok := n.(topologies.Dialler); ok && d.Dialled(client) {
+				return n.Name()
+			}
+		}
+	}
+	return ""
 }
 
 // serveHealth answers health checks as a healthy node does, for the tester's own backend.
