@@ -54,9 +54,9 @@ type target struct {
 func (g target) String() string {
 	s := g.of
 	if g.least > 0 {
-		s += fmt.Sprintf("at least %.4g", g.least)
+		s += fmt.Sprintf("at least %.5g", g.least)
 	} else {
-		s += fmt.Sprintf("at most %.4g", g.most)
+		s += fmt.Sprintf("at most %.5g", g.most)
 	}
 	if g.quartile {
 		s += " within the quartiles"
@@ -204,6 +204,9 @@ func TestCompare(t *testing.T) {
 	if only.MatchString("idle") {
 		compareIdle(t, program, backends, &met, &missed)
 	}
+	if only.MatchString("many") {
+		compareMany(t, program, &met, &missed)
+	}
 	fmt.Printf("\n%d targets met, %d not met\n", met, missed)
 }
 
@@ -326,6 +329,58 @@ func compareIdle(t *testing.T, program string, behind addresses, met, missed *in
 			fmt.Println(line)
 		}()
 	}
+}
+
+// compareMany has one address served by several processes, which together hold more connections than one could.
+func compareMany(t *testing.T, program string, met, missed *int) {
+	const connections, halves, processes = 20000, 2, 3 // of 20,000 file descriptors each, two a connection in a balancer
+	var behind []string
+	for range halves {
+		p, at := played(t, "backends")
+		defer p.end()
+		behind = append(behind, at.TCP)
+	}
+	address := "127.0.0.1:0"
+	var balancers []*process
+	empty := 0.0
+	for range processes {
+		var p *process
+		p, address = sharing(t, program, address, behind...)
+		defer p.end()
+		balancers = append(balancers, p)
+		empty += must(t, p)
+	}
+	began := time.Now()
+	var clients []*process
+	for range halves {
+		p := spawn(t, 1, []string{roleKey + "=clients"}, os.Args[0], address, strconv.Itoa(connections/halves))
+		defer p.end()
+		clients = append(clients, p)
+	}
+	counted := func() (sum float64) {
+		for _, p := range clients {
+			var n int
+			if _, err := fmt.Fscanln(p.said, &n); err != nil {
+				t.Fatalf("a client with %d connections: %v", connections/halves, err)
+			}
+			sum += float64(n)
+		}
+		return sum
+	}
+	opened := counted()
+	took := time.Since(began)
+	used := -empty
+	for _, p := range balancers {
+		used += must(t, p)
+	}
+	began = time.Now()
+	for _, p := range clients {
+		fmt.Fprintln(p.told, "who lives?")
+	}
+	alive := counted()
+	fmt.Printf("\nconnections at one address, over %d processes of lbtest\n", processes)
+	fmt.Printf("  %-24s %9.0f in %.1f s, %s KB each; alive: %.0f, asked in %.1f s%s\n", "lbtest", opened, took.Seconds(), figure(used/opened), alive,
+		time.Since(began).Seconds(), judged(target{least: connections}, []float64{alive}, met, missed))
 }
 
 func must(t *testing.T, p *process) float64 {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,8 @@ func TestMain(m *testing.M) {
 		playBackends()
 	case "toxiproxy":
 		playToxiproxy(os.Args[1:])
+	case "clients":
+		playClients(os.Args[1], os.Args[2])
 	}
 	io.Copy(io.Discard, os.Stdin) // until the comparison is over
 }
@@ -84,8 +87,8 @@ func playBackends() {
 // exchanged is what "swap" sends each way: what a connection in use has filled buffers with.
 const exchanged = 256 << 10
 
-// serveTCP does what the first line asks for: "sink" takes everything, "swap" takes and gives exchanged bytes for
-// each further byte. A PROXY header before it is taken for granted.
+// serveTCP does what the first line asks for: "sink" takes everything; "swap" takes a '.' as a sign of life, answers
+// a '?' with the same, and takes and gives exchanged bytes after any other. A PROXY header before it is taken for granted.
 func serveTCP(c net.Conn) {
 	defer c.Close()
 	line := ""
@@ -110,8 +113,12 @@ func serveTCP(c net.Conn) {
 		if _, err := c.Read(one); err != nil {
 			return
 		}
-		if one[0] == '.' {
-			continue // only a sign of life
+		switch one[0] {
+		case '.':
+			continue
+		case '?':
+			c.Write(one)
+			continue
 		}
 		if _, err := io.CopyN(io.Discard, c, exchanged); err != nil {
 			return
@@ -134,10 +141,38 @@ func playToxiproxy(upstreams []string) {
 	json.NewEncoder(os.Stdout).Encode(addresses{Nats: listens[0], TCP: listens[1]})
 }
 
+// playClients holds connections, says how many, and then, for each line it is told, how many of them live.
+func playClients(addr, number string) {
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		panic(err)
+	}
+	all, err := holding(addr, n)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(len(all))
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		alive := 0
+		for _, c := range all {
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			c.Write([]byte{'?'})
+		}
+		for _, c := range all {
+			if n, _ := c.Read(make([]byte, 1)); n == 1 {
+				alive++
+			}
+		}
+		fmt.Println(alive)
+	}
+	os.Exit(0)
+}
+
 // process is a child of the comparison, which ends with it whatever happens.
 type process struct {
 	cmd  *exec.Cmd
 	said io.ReadCloser // its stdout or stderr, by who speaks
+	told io.Writer     // its stdin, whose end is its own
 	pid  int
 }
 
@@ -147,7 +182,8 @@ func spawn(t testing.TB, speaks int, env []string, program string, args ...strin
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if _, err := cmd.StdinPipe(); err != nil {
+	told, err := cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
 	pipe := cmd.StdoutPipe
@@ -161,7 +197,7 @@ func spawn(t testing.TB, speaks int, env []string, program string, args ...strin
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", program, err)
 	}
-	p := &process{cmd, said, cmd.Process.Pid}
+	p := &process{cmd, said, told, cmd.Process.Pid}
 	t.Cleanup(p.end)
 	return p
 }
@@ -217,6 +253,22 @@ listen tcp
 		answers(t, addr)
 	}
 	return p, at
+}
+
+// sharing starts the program at an address that others share.
+func sharing(t testing.TB, program, at string, backends ...string) (*process, string) {
+	t.Helper()
+	p := spawn(t, 2, nil, program, "balancer", "--share-port", "--listen", at, "--to", strings.Join(backends, ","), "--set", "idle-timeout=1h")
+	lines := bufio.NewScanner(p.said)
+	if !lines.Scan() {
+		t.Fatal("lbtest ended before it was ready")
+	}
+	ready, found := strings.CutPrefix(lines.Text(), "lbtest: balancing ")
+	if !found {
+		t.Fatalf("lbtest says %q", lines.Text())
+	}
+	go io.Copy(os.Stderr, p.said)
+	return p, strings.Fields(ready)[0]
 }
 
 // lbtest starts the program.
