@@ -76,6 +76,7 @@ func TestABalancerRefusesWhatCannotWorkBeforeItStarts(t *testing.T) {
 		{open + to + "--set engine=kernel", []string{"engine=kernel", "not for a balancer on its own"}},
 		{open + to + "--set node-fault=kill", []string{"node-fault=kill", "not for a balancer on its own"}},
 		{open + to + "--set bypass=open", []string{"bypass=open", "not for a balancer on its own"}},
+		{open + to + "--set health-check=http", []string{"health-check=http", "--monitor"}},
 		{open + to + "--monitor 127.0.0.1:8222,127.0.0.1:8223", []string{"2 addresses", "--to 1"}},
 		{open + to + "--profile aws-nlb-tpc", []string{`"aws-nlb-tpc"`, "did you mean aws-nlb-tcp"}},
 		{open + to + "--profile " + bad, []string{"bad.yaml:2", "idle-timout", "did you mean idle-timeout"}},
