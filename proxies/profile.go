@@ -20,7 +20,9 @@ type Profile struct {
 	Identity    *Identity // what it shows in TLS handshakes, where it ends TLS; nil for a throw-away one
 	Behaviours  []Behaviour
 
-	stated []string // the settings that With was given, defaults included
+	stated  []string // the settings that With was given, defaults included, by name
+	settled bool     // it describes something that exists
+	since   []Stated // what With was given after that
 }
 
 // Doubt is a setting that nobody has verified, and what is assumed.
@@ -30,6 +32,19 @@ type Doubt struct{ Setting, Assumed string }
 type Range struct {
 	Setting  string
 	Min, Max time.Duration // 0 for a bound that is not documented; the same for a value that is fixed
+}
+
+// String is the range as people say it: idle-timeout from 60s to 1h40m.
+func (r Range) String() string {
+	switch {
+	case r.Min == r.Max:
+		return r.Setting + " is fixed at " + formatDuration(r.Min)
+	case r.Max == 0:
+		return r.Setting + " from " + formatDuration(r.Min)
+	case r.Min == 0:
+		return r.Setting + " up to " + formatDuration(r.Max)
+	}
+	return r.Setting + " from " + formatDuration(r.Min) + " to " + formatDuration(r.Max)
 }
 
 // Stated is a setting that a profile says something about.
@@ -110,8 +125,21 @@ func (p Profile) With(setting, value string) (Profile, error) {
 	// Policies act in the table's order whatever the order of the flags.
 	slices.SortStableFunc(changed, byRow)
 	p.Behaviours = changed
-	p.stated = append(slices.Clone(p.stated), setting)
+	if at, known := slices.BinarySearch(p.stated, setting); !known {
+		p.stated = slices.Insert(slices.Clone(p.stated), at, setting)
+	}
+	if p.settled {
+		p.since = append(slices.Clone(p.since), Stated{setting, value})
+	}
 	return p, nil
+}
+
+// Settled is the profile as a thing of its own, to be changed by others. What they turn off may leave some of its
+// settings without effect, such as the manner of an expiry that does not come any more; Check has nothing
+// against that.
+func (p Profile) Settled() Profile {
+	p.settled, p.since = true, nil
+	return p
 }
 
 func unknownSetting(given string) error {
@@ -124,6 +152,21 @@ func unknownSetting(given string) error {
 
 // Check says which settings make no sense together, and what to add. Its errors are the user's.
 func (p Profile) Check() error {
+	err := p.check()
+	if err == nil || !p.settled {
+		return err
+	}
+	alone := Direct()
+	for _, s := range p.since {
+		alone, _ = alone.With(s.Setting, s.Value) // it was accepted once
+	}
+	if alone.check() == nil {
+		return nil
+	}
+	return err
+}
+
+func (p Profile) check() error {
 	var errs []error
 	for _, b := range p.Behaviours {
 		if c, ok := b.(checker); ok {

@@ -296,3 +296,90 @@ func FuzzWith(f *testing.F) {
 		p.Scaled(7.3).Strikes()
 	})
 }
+
+func TestWhatAProfileStatesIsMoreThanWhatItChanges(t *testing.T) {
+	p := with(t, "restart=none", "idle-timeout=5s", "idle-timeout=none")
+	p.Behaviours = append(p.Behaviours, MaxLifetime{After: time.Hour})
+	want := []Stated{{"idle-timeout", "none"}, {"max-lifetime", "1h"}, {"restart", "none"}}
+	if got := p.Stated(); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestAnUnknownMannerIsAllOfThem(t *testing.T) {
+	doubtful := func(p Profile) Profile {
+		p.Unverified = []Doubt{{"idle-expiry", "nobody says"}}
+		return p
+	}
+	all := []string{"fin", "rst", "silent", "rst-on-next"}
+	for _, c := range []struct {
+		what string
+		p    Profile
+		want []string
+	}{
+		{"nothing is unverified", with(t, "idle-timeout=5s"), all[:1]},
+		{"unverified, and nothing assumed", doubtful(with(t, "idle-timeout=5s")), all},
+		{"unverified, with one side's timer", doubtful(with(t, "idle-timeout-server=5s")), all},
+		{"unverified, and the default assumed", doubtful(with(t, "idle-timeout=5s", "idle-expiry=fin")), all[:1]},
+		{"unverified, and something assumed", doubtful(with(t, "idle-timeout=5s", "idle-expiry=silent")), []string{"silent"}},
+		{"unverified, and nothing ever expires", doubtful(Direct()), all[:1]},
+	} {
+		if got := c.p.Manners(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.what, got, c.want)
+		}
+	}
+}
+
+func TestWhatAVendorDoesNotTakeIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		least, most time.Duration
+		set         string
+		want        string
+	}{
+		{time.Minute, time.Hour, "idle-timeout=60s", ""},
+		{time.Minute, time.Hour, "idle-timeout=1h", ""},
+		{time.Minute, time.Hour, "idle-timeout=59s", "idle-timeout=59s cannot be set on lb, which takes 60s to 1h"},
+		{time.Minute, time.Hour, "idle-timeout=2h", "idle-timeout=2h cannot be set on lb, which takes 60s to 1h"},
+		{time.Minute, time.Hour, "idle-timeout=none", ""},
+		{time.Minute, 0, "idle-timeout=100h", ""},
+		{time.Minute, 0, "idle-timeout=1s", "idle-timeout=1s cannot be set on lb, which takes 60s or more"},
+		{time.Minute, time.Minute, "idle-timeout=60s", ""},
+		{time.Minute, time.Minute, "idle-timeout=61s", "idle-timeout=61s cannot be set on lb, which fixes it at 60s"},
+		{0, 0, "idle-timeout=61s", "idle-timeout=61s cannot be set on lb, which fixes it at none"},
+		{0, 0, "max-lifetime=61s", ""},
+	} {
+		p := with(t, c.set)
+		p.Name, p.Ranges = "lb", []Range{{"idle-timeout", c.least, c.most}}
+		setting, _, _ := strings.Cut(c.set, "=")
+		if got := p.Beyond(setting); got != c.want {
+			t.Errorf("%s in %s to %s: got %q, want %q", c.set, c.least, c.most, got, c.want)
+		}
+	}
+}
+
+func TestASettledProfileMayBeTurnedOffInPart(t *testing.T) {
+	settled := with(t, "idle-timeout=5s", "idle-expiry=rst").Settled()
+	for _, c := range []struct {
+		what, set string
+		p         Profile
+		ok        bool
+	}{
+		{"its timeout, and its manner is left", "idle-timeout=none", settled, true},
+		{"its manner changed, and its timeout is left", "idle-expiry=silent", settled, true},
+		{"a manner where there is no timeout", "idle-expiry=silent", Direct().Settled(), false},
+		{"a manner with the timeout turned off in the same breath", "idle-timeout=none idle-expiry=silent", settled, false},
+		{"the same without settling", "idle-timeout=none", with(t, "idle-timeout=5s", "idle-expiry=rst"), false},
+	} {
+		p := c.p
+		for _, pair := range strings.Fields(c.set) {
+			name, value, _ := strings.Cut(pair, "=")
+			var err error
+			if p, err = p.With(name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := p.Check(); (err == nil) != c.ok {
+			t.Errorf("%s: got %v", c.what, err)
+		}
+	}
+}

@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/proxies/profiles"
 )
 
 func output(t *testing.T, args ...string) string {
@@ -22,7 +25,7 @@ func output(t *testing.T, args ...string) string {
 func TestListsAreTheRegistries(t *testing.T) {
 	for kind, want := range map[string]string{
 		"topologies": "routes-behind-lb", "settings": "idle-timeout", "assertions": "routes/stay-up-when-quiet",
-		"formats": "json", "runtimes": "embedded",
+		"formats": "json", "runtimes": "embedded", "profiles": "aws-nlb-tcp",
 	} {
 		if got := output(t, "list", kind); !strings.Contains(got, want) {
 			t.Errorf("list %s has no %s:\n%s", kind, want, got)
@@ -57,6 +60,65 @@ func TestASettingIsExplainedWithWhoSpeaksOfItAndWhatBreaksIt(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("there is no %q in\n%s", want, got)
 		}
+	}
+}
+
+func TestAProfileIsListedWithWhatItDoesAndWhatNobodyKnows(t *testing.T) {
+	list := output(t, "list", "profiles")
+	for name, want := range map[string][]string{
+		"aws-nlb-tcp":       {"350s", "rst-on-next", "counts", "balance"},
+		"aws-alb":           {"60s", "unknown", "ignored", "idle-expiry"},
+		"do-regional":       {"unknown", "unknown", "unknown", "idle-keepalive,idle-timeout"},
+		"haproxy-tcp":       {"none", "-", "-", "balance"},
+		"openstack-octavia": {"50s", "fin", "ignored", "-"},
+	} {
+		for line := range strings.Lines(list) {
+			words := strings.Fields(line)
+			if words[0] != name {
+				continue
+			}
+			for i, w := range want {
+				if got := words[i+1]; !strings.Contains(got, w) {
+					t.Errorf("%s: got %q, want %q", name, words[1:5], want)
+					break
+				}
+			}
+			if !strings.HasSuffix(strings.TrimSpace(line), ")") {
+				t.Errorf("%s has no source with its date: %s", name, line)
+			}
+		}
+	}
+	var entries []entry
+	if err := json.Unmarshal([]byte(output(t, "list", "profiles", "--json")), &entries); err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name == "aws-alb" && (e.Settings["idle-timeout"] != "60s" || e.Unverified["idle-expiry"] == "" || e.Source == "" || e.Checked == "") {
+			t.Errorf("got %+v", e)
+		}
+	}
+}
+
+func TestWhatExplainPrintsOfAProfileIsAFileThatRuns(t *testing.T) {
+	explained := output(t, "explain", "aws-nlb-tcp")
+	for _, want := range []string{"idle-timeout=350s", "settable", "from 60s to 1h40m", "(unverified)", "source", "June 2023", "--profile aws-nlb-tcp"} {
+		if !strings.Contains(explained, want) {
+			t.Errorf("there is no %q in\n%s", want, explained)
+		}
+	}
+	_, text, _ := strings.Cut(explained, "my-lb.yaml):\n\n")
+	path := filepath.Join(t.TempDir(), "my-lb.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := output(t, "explain", path); !strings.HasPrefix(got, "my-aws-nlb-tcp (profile)") || !strings.Contains(got, path) {
+		t.Errorf("got\n%s", got)
+	}
+}
+
+func TestTheSchemaOfAProfileIsPrinted(t *testing.T) {
+	if got := output(t, "schema", "profile"); got != string(profiles.Schema()) || !json.Valid([]byte(got)) {
+		t.Errorf("got\n%s", got)
 	}
 }
 

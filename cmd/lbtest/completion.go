@@ -49,6 +49,7 @@ func completeRun(cmd *cobra.Command) {
 		"topology":   func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listTopologies()) },
 		"assert":     func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listAssertions()) },
 		"runtime":    func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listRuntimes()) },
+		"profile":    completeProfile,
 		"set":        completeSetting,
 		"report":     completeReport,
 		"fail-on":    words(report.FailOn()...),
@@ -106,6 +107,14 @@ func described(entries []entry) ([]cobra.Completion, cobra.ShellCompDirective) {
 		all = append(all, cobra.CompletionWithDesc(e.Name, e.About))
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeProfile completes the catalogue's names, and paths once one begins.
+func completeProfile(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if profiles.IsFile(typed) || strings.HasPrefix(typed, ".") {
+		return []cobra.Completion{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
+	}
+	return described(listProfiles())
 }
 
 // completeSetting completes the setting's name, and after the equals sign those of its values that are words.

@@ -4,24 +4,27 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/profiles"
 	"github.com/lbtest/lbtest/topologies"
 )
 
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "explain NAME",
-		Short:   "say what a topology, a setting, an assertion or a verdict means",
-		Example: "  lbtest explain idle-timeout\n  lbtest explain routes/stay-up-when-quiet\n  lbtest explain risky",
+		Short:   "say what a topology, a setting, a profile, an assertion or a verdict means",
+		Example: "  lbtest explain idle-timeout\n  lbtest explain aws-nlb-tcp\n  lbtest explain ./my-lb.yaml\n  lbtest explain routes/stay-up-when-quiet\n  lbtest explain risky",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
-				return errors.New("explain needs a name: a topology, a setting, an assertion or a verdict (lbtest list KIND has them)")
+				return errors.New("explain needs a name: a topology, a setting, a profile, an assertion or a verdict (lbtest list KIND has them)")
 			case 1:
 				return nil
 			}
@@ -35,6 +38,13 @@ func (p *program) explainCommand() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			explain := explanation(args[0])
+			if explain == nil && slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(args[0])) {
+				own, err := profiles.Load(args[0])
+				if err != nil {
+					return err
+				}
+				explain = func(w io.Writer) { explainProfile(w, own, args[0]) }
+			}
 			if explain == nil {
 				return unknown("name", args[0], explainable())
 			}
@@ -51,6 +61,7 @@ func (p *program) explainCommand() *cobra.Command {
 // explainable lists every name there is something to say about.
 func explainable() []string {
 	names := append(namesOf(listTopologies()), namesOf(listSettings())...)
+	names = append(names, profiles.Names()...)
 	names = append(names, namesOf(listAssertions())...)
 	for _, v := range assertions.Verdicts() {
 		names = append(names, string(v))
@@ -69,6 +80,9 @@ func explanation(name string) func(io.Writer) {
 		if s.Name == setting {
 			return func(w io.Writer) { explainSetting(w, s) }
 		}
+	}
+	if p, err := profiles.Find(name); err == nil {
+		return func(w io.Writer) { explainProfile(w, p, p.Name) }
 	}
 	for _, a := range assertions.All() {
 		if a.Name == name {
@@ -118,6 +132,38 @@ func explainSetting(w io.Writer, s proxies.Setting) {
 	for _, variant := range hostile(s.Name) {
 		field(w, "hostile", variant)
 	}
+}
+
+// explainProfile says what a load balancer does and where that stands. One of the catalogue ends in a file to
+// copy; given is how it is named on a command line.
+func explainProfile(w io.Writer, p proxies.Profile, given string) {
+	fmt.Fprintf(w, "%s (profile)\n\n", p.Name)
+	field(w, "about", p.About)
+	field(w, "source", p.Source)
+	field(w, "checked", p.Checked)
+	for _, s := range p.Stated() {
+		field(w, "sets", s.Setting+"="+s.Value)
+	}
+	for _, r := range p.Ranges {
+		field(w, "settable", r.String())
+	}
+	for _, d := range p.Unverified {
+		field(w, "assumed", d.Setting+" (unverified): "+d.Assumed)
+	}
+	for _, n := range p.Notes {
+		field(w, "note", n)
+	}
+	field(w, "try", "lbtest --topology NAME --profile "+given)
+	if _, err := profiles.Find(p.Name); err != nil {
+		return
+	}
+	fmt.Fprintf(w, "\nTo change it, begin with this file (lbtest --profile ./my-lb.yaml):\n\n")
+	text, err := profiles.Render(p)
+	if err != nil {
+		fmt.Fprintf(w, "# %v\n", err)
+		return
+	}
+	_, _ = w.Write(text) // into memory
 }
 
 // hostile lists the variants of a setting that are known to break an assertion, and which.

@@ -44,8 +44,10 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	var f runFlags
 	group(cmd, "What to test", func(fs *pflag.FlagSet) {
 		fs.StringArrayVar(&f.Topologies, "topology", nil, "what crosses the balancer, by its `NAME`; repeatable (lbtest list topologies)")
-		fs.StringArrayVar(&f.Set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable, all together make one balancer; "+
-			"without it the settings that matter are swept (lbtest list settings)")
+		fs.StringArrayVar(&f.Profiles, "profile", nil, "a load balancer that exists, by its `NAME`, or a file of your own, as in ./my-lb.yaml; repeatable, "+
+			"each is judged by itself (lbtest list profiles)")
+		fs.StringArrayVar(&f.Set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable, all together make one balancer, on top of each profile; "+
+			"without it and --profile the settings that matter are swept (lbtest list settings)")
 		fs.StringArrayVar(&f.Nats, "nats", nil, "one `KEY=VALUE` of the nats-server configuration, dots in keys, as in cluster.ping_interval=8s; "+
 			"repeatable; KEY=none takes away what the lab would set; NAME:KEY=VALUE addresses one cluster")
 		fs.StringArrayVar(&f.Client, "client", nil, "one `KEY=VALUE` of the clients, as in ping-interval=30s; repeatable")
@@ -66,7 +68,7 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 		fs.StringArrayVar(&f.reports, "report", nil, "write a report, as `FORMAT=PATH`, - is stdout; repeatable (lbtest list formats)")
 		fs.BoolVar(&f.json, "json", false, "JSON on stdout instead of text: the same as --report json=-")
 		fs.StringVar(&f.failOn, "fail-on", "", "exit with 1 from this `VERDICT` on: "+strings.Join(report.FailOn(), ", ")+
-			" (default: unsafe with --set, never for a sweep)")
+			" (default: unsafe with --set or --profile, never for a sweep)")
 		fs.BoolVar(&f.quiet, "quiet", false, "no progress")
 		fs.BoolVar(&f.verbose, "verbose", false, "progress with notes; a report with what held, every number and the ids of the evidence")
 		fs.BoolVar(&f.plain, "no-color", false, "no colour; a non-empty NO_COLOR in the environment says the same")

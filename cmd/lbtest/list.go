@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -9,6 +11,7 @@ import (
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/profiles"
 	"github.com/lbtest/lbtest/topologies"
 )
 
@@ -22,6 +25,16 @@ type entry struct {
 	Balanced []string `json:"balanced,omitempty"`
 	Nodes    []string `json:"nodes,omitempty"`
 	Speaks   []string `json:"speaks,omitempty"`
+
+	// Of a profile.
+	Idle       string            `json:"idle,omitempty"`
+	Expiry     string            `json:"expiry,omitempty"`
+	Keepalive  string            `json:"keepalive,omitempty"`
+	Settings   map[string]string `json:"settings,omitempty"`
+	Source     string            `json:"source,omitempty"`
+	Checked    string            `json:"checked,omitempty"`
+	Unverified map[string]string `json:"unverified,omitempty"`
+	Notes      []string          `json:"notes,omitempty"`
 }
 
 // kind is something that can be listed.
@@ -39,6 +52,13 @@ func kinds() []kind {
 		{"topologies", listTopologies, []string{"topology", "about"}, nameAbout},
 		{"settings", listSettings, []string{"setting", "default", "values", "about"}, func(e entry) []string {
 			return []string{e.Name, e.Default, e.Values, e.About}
+		}},
+		{"profiles", listProfiles, []string{"profile", "idle", "at expiry", "keepalive", "unverified", "source"}, func(e entry) []string {
+			doubts := "-"
+			if len(e.Unverified) > 0 {
+				doubts = strings.Join(slices.Sorted(maps.Keys(e.Unverified)), ",")
+			}
+			return []string{e.Name, e.Idle, e.Expiry, e.Keepalive, doubts, e.Source + " (" + e.Checked + ")"}
 		}},
 		{"assertions", listAssertions, []string{"assertion", "promise"}, nameAbout},
 		{"formats", listFormats, []string{"format", "about"}, nameAbout},
@@ -65,6 +85,50 @@ func listSettings() []entry {
 	}
 	return all
 }
+
+func listProfiles() []entry {
+	var all []entry
+	for _, p := range profiles.All() {
+		e := entry{Name: p.Name, About: p.About, Source: p.Source, Checked: p.Checked, Notes: p.Notes,
+			Settings: map[string]string{}, Unverified: map[string]string{}}
+		for _, s := range p.Stated() {
+			e.Settings[s.Setting] = s.Value
+		}
+		for _, d := range p.Unverified {
+			e.Unverified[d.Setting] = d.Assumed
+		}
+		e.Idle, e.Expiry, e.Keepalive = idling(p)
+		all = append(all, e)
+	}
+	return all
+}
+
+// idling says in three words what a profile does to a connection that is idle.
+func idling(p proxies.Profile) (after, how, keepalive string) {
+	client, server := p.Value("idle-timeout-client"), p.Value("idle-timeout-server")
+	switch after = p.Value("idle-timeout"); {
+	case p.Unknown("idle-timeout"):
+		return unknownHere, unknownHere, unknownHere
+	case after == "none" && client == server:
+		after = client
+	case after == "none":
+		after = client + "/" + server
+	}
+	if after == "none" {
+		return after, "-", "-"
+	}
+	how, keepalive = p.Value("idle-expiry"), p.Value("idle-keepalive")
+	if len(p.Manners()) > 1 {
+		how = unknownHere
+	}
+	if p.Unknown("idle-keepalive") {
+		keepalive = unknownHere
+	}
+	return after, how, keepalive
+}
+
+// unknownHere is what a list says where nobody knows.
+const unknownHere = "unknown"
 
 func listAssertions() []entry {
 	var all []entry

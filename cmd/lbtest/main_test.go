@@ -121,8 +121,8 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"--topology routes-behind-lb extra", []string{`unknown command "extra"`}},
 		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
 		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
-		{"--topology routes-behind-lb --profile aws-nlb", []string{`unknown flag "--profile"`}},
 		{"--topology routes-behind-lb --runtime dcoker", []string{`--runtime: unknown runtime "dcoker"`, "did you mean docker", "embedded"}},
+		{"--topology routes-behind-lb --profil aws-nlb", []string{`unknown flag "--profil", did you mean --profile?`}},
 		{"--version", []string{`unknown flag "--version", did you mean the command lbtest version?`}},
 		{"--topology routes-behind-lb -v", []string{`unknown flag "-v"`}},
 		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb?`}},
@@ -137,8 +137,8 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"--topology routes-behind-lb --report json=a --report text=./a", []string{"--report json=a and text=./a go to the same place"}},
 		{"--topology routes-behind-lb --report json=" + dir, []string{"this is a directory"}},
 		{"--topology routes-behind-lb --report json=" + filepath.Join(dir, "no/such/r.json"), []string{"its directory:", "no such file"}},
-		{"list", []string{"topologies, settings, assertions, formats, runtimes"}},
-		{"list profiles", []string{`unknown list "profiles"`, "topologies, settings"}},
+		{"list", []string{"topologies, settings, profiles, assertions, formats, runtimes"}},
+		{"list profile", []string{`unknown list "profile", did you mean profiles?`, "topologies, settings"}},
 		{"list settings formats", []string{`"settings formats" was given`}},
 		{"list settings --jsn", []string{`unknown flag "--jsn", did you mean --json?`}},
 		{"explain", []string{"explain needs a name"}},
@@ -147,7 +147,10 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"completion", []string{"bash, zsh, fish, powershell"}},
 		{"completion csh", []string{`unknown shell "csh"`}},
 		{"version 1", []string{"takes no argument"}},
-		{"schema v1", []string{"takes no argument"}},
+		{"schema v1", []string{`unknown schema "v1"`, "report, profile"}},
+		{"schema profile report", []string{`schema takes one of report, profile, "profile report" was given`}},
+		{"explain no-such.yaml", []string{"no-such.yaml: no such file"}},
+		{"explain aws-nlb", []string{`unknown name "aws-nlb", did you mean aws-alb or aws-nlb-tcp`}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var l lab

@@ -46,7 +46,7 @@ func register(p proxies.Profile, settings ...string) {
 	if _, taken := find(p.Name); taken {
 		panic(fmt.Sprintf("profile %s is registered twice", p.Name))
 	}
-	catalogue = append(catalogue, p)
+	catalogue = append(catalogue, p.Settled())
 }
 
 // check says what contradicts itself in a profile.

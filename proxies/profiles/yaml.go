@@ -7,6 +7,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
@@ -42,7 +43,7 @@ func Parse(file string, text []byte) (proxies.Profile, error) {
 	if len(r.errs) > 0 {
 		return proxies.Profile{}, errors.Join(r.errs...)
 	}
-	return p, nil
+	return p.Settled(), nil
 }
 
 // reader collects what is wrong with a file.
@@ -243,7 +244,6 @@ func (r *reader) settings(p proxies.Profile, all entry) proxies.Profile {
 		return p
 	}
 	before := len(r.errs)
-	alone := proxies.Profile{}
 	for _, e := range r.mapping(all.value, all.path) {
 		setting := e.key.Value
 		if !exists(setting) {
@@ -260,11 +260,9 @@ func (r *reader) settings(p proxies.Profile, all entry) proxies.Profile {
 			continue
 		}
 		p = changed
-		alone, _ = alone.With(setting, value) // it was accepted a moment ago
 		p.Unverified = slices.DeleteFunc(slices.Clone(p.Unverified), func(d proxies.Doubt) bool { return d.Setting == setting })
 	}
-	// What the file turns off may have left settings of the extended profile without effect; that is meant.
-	if err := p.Check(); err != nil && alone.Check() != nil && len(r.errs) == before {
+	if err := p.Check(); err != nil && len(r.errs) == before {
 		r.refuse(all.key, all.path, "%w", err)
 	}
 	return p
@@ -324,7 +322,11 @@ func Render(p proxies.Profile) ([]byte, error) {
 	}
 	said := &yaml.Node{Kind: yaml.MappingNode}
 	for _, s := range p.Stated() {
-		said.Content = append(said.Content, word(s.Setting), word(s.Value))
+		value := word(s.Value)
+		if _, err := strconv.Atoi(s.Value); err == nil {
+			value.Tag = "!!int" // written without quotes
+		}
+		said.Content = append(said.Content, word(s.Setting), value)
 	}
 	if len(said.Content) == 0 {
 		said.Style = yaml.FlowStyle
@@ -344,7 +346,8 @@ func Render(p proxies.Profile) ([]byte, error) {
 		}
 		top.Content = append(top.Content, word(keyNotes), notes)
 	}
-	text, err := yaml.Dump(top, yaml.WithLineWidth(100))
+	// A line is broken after the word that passes the width, and paths are long words.
+	text, err := yaml.Dump(top, yaml.WithLineWidth(60))
 	if err != nil {
 		return nil, fmt.Errorf("writing profile %s as YAML: %w", p.Name, err)
 	}

@@ -69,9 +69,15 @@ type Summary struct {
 // Scenario is one configuration of one topology, and the verdict on it.
 type Scenario struct {
 	// Name is topology and settings, `routes-behind-lb/idle-timeout=5s`, and unique in a report.
-	Name     string             `json:"name"`
-	Topology string             `json:"topology"`
-	Profile  string             `json:"profile"`
+	Name     string `json:"name"`
+	Topology string `json:"topology"`
+	Profile  string `json:"profile"`
+	// Source is where the profile's numbers stand, and Unverified, by setting, what is assumed where they say
+	// nothing.
+	Source     string            `json:"source,omitempty"`
+	Unverified map[string]string `json:"unverified,omitempty"`
+	// Notes are what else is to be known about the profile here.
+	Notes    []string           `json:"notes,omitempty"`
 	Settings map[string]string  `json:"settings"`
 	NATS     map[string]string  `json:"nats"`
 	Client   map[string]string  `json:"client"`

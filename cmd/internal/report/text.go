@@ -46,6 +46,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 	if st.Verbose {
 		p.everything()
 	}
+	p.profiles()
 	p.verdict()
 
 	out := strings.ReplaceAll(p.out.String(), joined, " ")

@@ -13,8 +13,8 @@ type pair struct{ setting, value string }
 // pairs lists a scenario's settings in the order of its name. A scenario without any is its name.
 func (p *page) pairs(s Scenario) []pair {
 	label := p.label(s)
-	if len(s.Settings) == 0 || label == clean(s.Name) {
-		return []pair{{label, ""}} // with several topologies the whole name has to stand
+	if len(s.Settings) == 0 || s.Profile != "" || label == clean(s.Name) {
+		return []pair{{label, ""}} // with several topologies the whole name has to stand; a profile's says it all
 	}
 	var found []pair
 	for setting, value := range s.Settings {

@@ -126,7 +126,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		if strings.HasPrefix(r.assert, "jetstream/") {
 			factor = 1
 		}
-		s, err := newScenario(top, strings.Fields(r.set), nats, chosen, factor, 1)
+		s, err := newScenario(top, origin{}, strings.Fields(r.set), nats, chosen, factor, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -210,7 +210,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	}()
 	top, _ := topologies.Find(routes)
 	a, _ := assertions.Find("jetstream/no-acked-loss")
-	s, err := newScenario(top, []string{"stall=1s"}, nil, []assertions.Assertion{a}, 1, 1)
+	s, err := newScenario(top, origin{}, []string{"stall=1s"}, nil, []assertions.Assertion{a}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

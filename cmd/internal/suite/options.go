@@ -16,7 +16,8 @@ import (
 // Options is what the command line says.
 type Options struct {
 	Topologies []string
-	Set        []string // SETTING=VALUE
+	Profiles   []string // names of the catalogue, or paths of users' own
+	Set        []string // SETTING=VALUE, on top of each profile
 	Nats       []string // KEY=VALUE
 	Client     []string // KEY=VALUE
 	Assert     []string // patterns

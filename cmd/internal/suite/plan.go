@@ -27,10 +27,14 @@ type Plan struct {
 type scenario struct {
 	name     string
 	topology topologies.Topology
+	from     origin
 	profile  proxies.Profile   // unscaled
-	settings map[string]string // as given
-	order    []string          // the settings' names, as given
+	settings map[string]string // the profile's and those given
+	order    []string          // the settings' names, the profile's before those given
+	top      []string          // those given
 	nats     []topologies.KeyValue
+	notes    []string // what is to be known about what was asked
+	mute     []string // settings of the profile that cannot act here, or that nothing here can reach
 	labs     []lab
 	skip     string // why nothing of it can be judged
 	left     []left // assertions that cannot be judged, each with its reason
@@ -77,6 +81,10 @@ func NewPlan(o Options) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	origins, err := findProfiles(o.Profiles)
+	if err != nil {
+		return p, err
+	}
 	for _, t := range tops {
 		for _, jetStream := range []bool{true, false} {
 			build := topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}
@@ -88,12 +96,14 @@ func NewPlan(o Options) (Plan, error) {
 		if !p.Sweep() {
 			configurations = [][]string{o.Set}
 		}
-		for _, settings := range configurations {
-			s, err := newScenario(t, settings, nats, chosen, wanted, p.seed)
-			if err != nil {
-				return p, err
+		for _, from := range origins {
+			for _, settings := range configurations {
+				s, err := newScenario(t, from, settings, nats, chosen, wanted, p.seed)
+				if err != nil {
+					return p, err
+				}
+				p.scenarios = append(p.scenarios, s)
 			}
-			p.scenarios = append(p.scenarios, s)
 		}
 	}
 	if len(o.Assert) > 0 && !slices.ContainsFunc(p.scenarios, func(s scenario) bool { return len(s.labs)+len(s.left) > 0 || s.skip != "" }) {
@@ -103,7 +113,7 @@ func NewPlan(o Options) (Plan, error) {
 }
 
 // Sweep reports whether the run asks which settings are safe, rather than about one configuration.
-func (p Plan) Sweep() bool { return len(p.options.Set) == 0 }
+func (p Plan) Sweep() bool { return len(p.options.Set)+len(p.options.Profiles) == 0 }
 
 // Seed is the run's seed: the one given, or the one drawn.
 func (p Plan) Seed() int64 { return p.seed }
@@ -167,28 +177,33 @@ func choose(patterns []string) ([]assertions.Assertion, error) {
 	return chosen, nil
 }
 
-func newScenario(t topologies.Topology, given []string, nats []topologies.KeyValue, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
-	s := scenario{name: t.Name + "/" + strings.Join(given, ","), topology: t, profile: proxies.Direct(), settings: map[string]string{}, nats: nats}
+func newScenario(t topologies.Topology, from origin, given []string, nats []topologies.KeyValue, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
+	s := from.scenario(t, given)
+	s.nats = nats
 	s.profile.Seed = seed
 	for _, pair := range given {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || value == "" {
 			return s, fmt.Errorf("--set %q: want SETTING=VALUE, for example --set idle-timeout=60s", pair)
 		}
-		if was, twice := s.settings[name]; twice {
-			return s, fmt.Errorf("--set %s is given twice (%s and %s)", name, was, value)
+		if slices.Contains(s.top, name) {
+			return s, fmt.Errorf("--set %s is given twice (%s and %s)", name, s.settings[name], value)
 		}
 		var err error
 		if s.profile, err = s.profile.With(name, value); err != nil {
 			return s, fmt.Errorf("--set: %w", err)
 		}
+		if _, stated := s.settings[name]; !stated {
+			s.order = append(s.order, name)
+		}
 		s.settings[name] = value
-		s.order = append(s.order, name)
+		s.top = append(s.top, name)
 	}
 	if err := s.profile.Check(); err != nil {
 		return s, fmt.Errorf("--set %s: %w", strings.Join(given, " --set "), err)
 	}
-	if s.fronts() == "per-node" && s.settings["balance"] != "" {
+	s.heed(wanted)
+	if s.fronts() == "per-node" && slices.Contains(s.top, "balance") {
 		s.skip = "with one frontend a node there is one backend behind each, and nothing to balance; add --set frontends=shared"
 		return s, nil
 	}
@@ -215,7 +230,7 @@ func (s scenario) beyond() string {
 	if v := s.profile.Value("tls"); v != "" && v != "passthrough" {
 		return "tls=" + v + ": routes have no TLS in this topology, so there is nothing for the balancer to terminate"
 	}
-	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" {
+	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" && slices.Contains(s.top, "hairpin") {
 		return "hairpin=denied: with one frontend a node nobody is balanced back to itself; add --set frontends=shared"
 	}
 	for _, limit := range []string{"source-ports", "max-connections", "connect-rate"} {
@@ -242,12 +257,12 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	judged := chosen
 	if judged == nil {
 		for _, a := range assertions.All() {
-			about := slices.ContainsFunc(s.topology.Balanced, func(l topologies.Link) bool { return slices.Contains(a.Links, string(l)) })
-			if about && slices.ContainsFunc(s.order, a.SpeaksOf) {
+			if s.crosses(a) && slices.ContainsFunc(s.order, a.SpeaksOf) {
 				judged = append(judged, a)
 			}
 		}
 	}
+	judged = s.judgeable(judged, chosen)
 	waits := s.timers()
 	factor := waits.factor(wanted)
 	var quiet, busy, either []assertions.Assertion
@@ -285,6 +300,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 		s.labs[0] = s.labs[0].without(events...)
 		s.labs[1] = s.labs[1].unproved(idle...)
 	}
+	s.labs = s.eachManner(s.labs)
 }
 
 var (
@@ -312,6 +328,9 @@ func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
 		l.starts = luckyStarts
 	}
 	for name, value := range l.proves {
+		if slices.Contains(s.mute, name) {
+			delete(l.proves, name)
+		}
 		if n, err := strconv.Atoi(value); value == "none" || err == nil && n > assertions.Fillable {
 			delete(l.proves, name) // what is switched off needs no proof, and what nothing here can reach has none
 		}
@@ -326,7 +345,7 @@ const luckyStarts = 3
 // with is the same scenario with some settings and configuration keys changed, as an advice has it.
 func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) (scenario, error) {
 	var given []string
-	for _, name := range s.order {
+	for _, name := range s.top {
 		value := s.settings[name]
 		if changed, ok := set[name]; ok {
 			value = changed
@@ -334,7 +353,7 @@ func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) 
 		given = append(given, name+"="+value)
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if _, ok := s.settings[name]; !ok {
+		if !slices.Contains(s.top, name) {
 			given = append(given, name+"="+set[name])
 		}
 	}
@@ -342,13 +361,17 @@ func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) 
 	for _, key := range slices.Sorted(maps.Keys(nats)) {
 		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
 	}
-	return newScenario(s.topology, given, keys, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, keys, s.assertions(), wanted, seed)
 }
 
 func (s scenario) assertions() []assertions.Assertion {
 	var all []assertions.Assertion
 	for _, l := range s.labs {
-		all = append(all, l.judged...)
+		for _, a := range l.judged {
+			if !slices.ContainsFunc(all, func(b assertions.Assertion) bool { return a.Name == b.Name }) {
+				all = append(all, a)
+			}
+		}
 	}
 	return all
 }
@@ -362,7 +385,10 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	if name := o.Runtime.Name(); name != defaultRuntime {
 		words = append(words, "--runtime", name)
 	}
-	for _, name := range s.order {
+	if s.from.given != "" {
+		words = append(words, "--profile", s.from.given)
+	}
+	for _, name := range s.top {
 		words = append(words, "--set", name+"="+s.settings[name])
 	}
 	for _, kv := range s.nats {

@@ -58,6 +58,7 @@ type result struct {
 	factor    float64
 	marginal  bool
 	flaky     bool
+	manner    string // of expiry, where several were tried
 }
 
 // side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
@@ -97,6 +98,11 @@ func (r *run) verdicts(ctx context.Context) []verdict {
 		return verdicts
 	}
 	r.announce(scenarios)
+	for _, s := range scenarios {
+		for _, note := range s.notes {
+			r.note("%s: %s", s.name, note)
+		}
+	}
 	r.side(ctx, scenarios, verdicts)
 	r.repeat(ctx, verdicts)
 	if r.plan.options.VerifyAdvice {
@@ -150,6 +156,7 @@ func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done fu
 			<-controls[i].finished
 			v.results = append(v.results, judge(l, *labs[i], *controls[i])...)
 		}
+		v.results = gravest(v.results)
 		if cause := context.Cause(ctx); cause != nil && len(s.labs) > 0 && !settled(v.results) {
 			v.err = cause
 		}
@@ -261,7 +268,7 @@ func (o outcome) excludes(a assertions.Assertion) error {
 func judge(l lab, o, control outcome) []result {
 	var results []result
 	for _, a := range l.judged {
-		res := result{assertion: a, took: o.took, factor: l.factor}
+		res := result{assertion: a, took: o.took, factor: l.factor, manner: l.manner}
 		if o.err != nil {
 			res.finding = errored("%v", o.err)
 		} else if err := control.excludes(a); err != nil {

@@ -33,6 +33,7 @@ type lab struct {
 	proves   map[string]string // the settings whose faults this lab proves
 	cut      bool              // one connection is cut in the middle: the reference of an event's control
 	starts   int
+	manner   string // of expiry, where this lab is one of several that try them all
 	// beside is watched as well; tests put their saboteurs there.
 	beside []*assertions.Observation
 }

@@ -1,0 +1,233 @@
+package suite
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/profiles"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// origin is the load balancer that a scenario's settings are put on top of.
+type origin struct {
+	given   string // as typed after --profile; "" where nothing was
+	profile proxies.Profile
+}
+
+// findProfiles reads what was given, and gives the one empty origin where nothing was.
+func findProfiles(given []string) ([]origin, error) {
+	if len(given) == 0 {
+		return []origin{{}}, nil
+	}
+	var found []origin
+	for _, g := range given {
+		p, err := profiles.Load(g)
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range found {
+			switch {
+			case other.given == g:
+				return nil, fmt.Errorf("--profile %s is given twice", g)
+			case other.profile.Name == p.Name:
+				return nil, fmt.Errorf("--profile %s and --profile %s are both called %s; give one of them another name", other.given, g, p.Name)
+			}
+		}
+		found = append(found, origin{g, p})
+	}
+	return found, nil
+}
+
+// scenario begins a scenario with what the profile states.
+func (f origin) scenario(t topologies.Topology, given []string) scenario {
+	s := scenario{topology: t, from: f, profile: proxies.Direct(), settings: map[string]string{}}
+	parts := given
+	if f.given != "" {
+		s.profile = f.profile
+		parts = slices.Concat([]string{f.profile.Name}, given)
+		for _, stated := range f.profile.Stated() {
+			s.settings[stated.Setting] = stated.Value
+			s.order = append(s.order, stated.Setting)
+		}
+	}
+	s.name = t.Name + "/" + strings.Join(parts, ",")
+	return s
+}
+
+// beyond is how long an idle timeout or a lifetime of a profile is simulated as at the most: twenty of the pings
+// that keep routes from being quiet, which nats-server sends each 30 s or more often. Waiting for the five days of a connection table would teach no more.
+const beyond = 10 * time.Minute
+
+// heed puts down what has to be known about a profile here: what its vendor would not take, what cannot act,
+// and what is simulated as something shorter.
+func (s *scenario) heed(wanted float64) {
+	if s.from.given == "" {
+		return
+	}
+	for _, name := range s.top {
+		s.note(s.profile.Beyond(name))
+	}
+	// A setting that was given is judged as it is, or skipped with the reason.
+	ofProfile := func(name string) bool { return s.settings[name] != "" && !slices.Contains(s.top, name) }
+	if s.fronts() == "per-node" {
+		if ofProfile("balance") {
+			s.silence("balance", "with one frontend a node there is one backend behind each, and nothing to balance")
+		}
+		if ofProfile("hairpin") && s.settings["hairpin"] != "allowed" {
+			s.silence("hairpin", "with one frontend a node nobody is balanced back to itself")
+		}
+	}
+	for _, name := range []string{"source-ports", "max-connections", "connect-rate"} {
+		if ofProfile(name) && count(s.settings[name]) > assertions.Fillable {
+			s.silence(name, fmt.Sprintf("the lab comes nowhere near it; the tester can reach limits of up to %d", assertions.Fillable))
+			for _, with := range map[string][]string{"source-ports": {"port-reuse-delay", "port-exhaustion"}, "max-connections": {"connection-limit"}}[name] {
+				s.mute = append(s.mute, with)
+			}
+		}
+	}
+	if wanted <= 1 {
+		return // in real time a timer is what it is
+	}
+	for _, name := range []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime"} {
+		if ofProfile(name) && s.profile.Duration(name) > beyond {
+			shorter, err := s.profile.With(name, beyond.String())
+			if err != nil {
+				continue // it is a duration like any other
+			}
+			s.profile = shorter
+			s.note(fmt.Sprintf("%s=%s is simulated as %s, which is as far beyond the routes' pings of %s; --time-scale 1 waits for it in full",
+				name, s.settings[name], s.profile.Value(name), s.routing().PingInterval))
+		}
+	}
+}
+
+func (s *scenario) note(text string) {
+	if text != "" {
+		s.notes = append(s.notes, text)
+	}
+}
+
+// silence leaves a setting of the profile without effect, and says why.
+func (s *scenario) silence(name, why string) {
+	s.mute = append(s.mute, name)
+	s.note(fmt.Sprintf("%s=%s has no effect here: %s", name, s.settings[name], why))
+}
+
+// count reads a number of connections or ports, 0 for what is none.
+func count(value string) (n int) {
+	if _, err := fmt.Sscanf(value, "%d", &n); err != nil {
+		return 0
+	}
+	return n
+}
+
+// judgeable leaves out what cannot be judged because nobody knows how long the balancer bears silence.
+func (s *scenario) judgeable(all, chosen []assertions.Assertion) []assertions.Assertion {
+	if !s.profile.Unknown("idle-timeout") || s.timers().idle > 0 {
+		return all
+	}
+	why := fmt.Sprintf("the idle timeout of %s is not documented: add --set idle-timeout=… once you know it", s.profile.Name)
+	if s.settings["idle-expiry"] == "" {
+		why += ", and --set idle-expiry=…"
+	}
+	silent := func(a assertions.Assertion) bool { return a.SpeaksOf("idle-timeout") && a.Observe.Alone }
+	open := all
+	if chosen == nil { // nothing that is stated brings up these promises, and they are the first that one asks for
+		open = slices.DeleteFunc(assertions.All(), func(a assertions.Assertion) bool { return !s.crosses(a) })
+	}
+	for _, a := range open {
+		if silent(a) {
+			s.left = append(s.left, left{a, why})
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(all), silent)
+}
+
+// crosses reports whether a promise is about a link that is balanced here.
+func (s scenario) crosses(a assertions.Assertion) bool {
+	return slices.ContainsFunc(s.topology.Balanced, func(l topologies.Link) bool { return slices.Contains(a.Links, string(l)) })
+}
+
+// eachManner multiplies the labs in which an idle connection may end, where nobody knows in which manner.
+func (s *scenario) eachManner(labs []lab) []lab {
+	manners := s.profile.Manners()
+	if len(manners) == 1 {
+		return labs
+	}
+	var all []lab
+	for _, l := range labs {
+		proves := slices.ContainsFunc(idle[:3], func(name string) bool { return l.proves[name] != "" })
+		if !proves && !l.jetStream() {
+			all = append(all, l)
+			continue
+		}
+		for _, manner := range manners {
+			tried := l
+			var err error
+			if tried.profile, err = l.profile.With("idle-expiry", manner); err != nil {
+				continue // they are idle-expiry's own words
+			}
+			tried.manner, tried.proves = manner, maps.Clone(l.proves)
+			if proves {
+				tried.proves["idle-expiry"] = manner
+			}
+			all = append(all, tried)
+		}
+	}
+	return all
+}
+
+// gravest keeps, of the answers of one assertion under several manners of expiry, the worst, and names its manner.
+func gravest(results []result) []result {
+	var kept []result
+	alike := map[string]bool{}
+	for _, r := range results {
+		i := slices.IndexFunc(kept, func(k result) bool { return k.assertion.Name == r.assertion.Name })
+		if r.manner == "" || i < 0 {
+			kept, alike[r.assertion.Name] = append(kept, r), true
+			continue
+		}
+		k := kept[i]
+		alike[r.assertion.Name] = alike[r.assertion.Name] && r.finding.Verdict == k.finding.Verdict
+		if r.finding.Verdict.Worse(k.finding.Verdict) {
+			kept[i] = r
+		}
+		kept[i].marginal = k.marginal || r.marginal
+		kept[i].took = max(k.took, r.took)
+	}
+	for i, k := range kept {
+		switch {
+		case k.manner == "" || k.finding.Verdict == assertions.Errored:
+		case alike[k.assertion.Name]:
+			kept[i].finding.Got = fmt.Sprintf("%s (with idle-expiry=%s; %s in each of the four manners)", k.finding.Got, k.manner, k.finding.Verdict)
+		default:
+			kept[i].finding.Got = fmt.Sprintf("%s (with idle-expiry=%s, the worst of the four manners)", k.finding.Got, k.manner)
+		}
+	}
+	return kept
+}
+
+// source is where a profile's numbers stand, and when that was read.
+func (s scenario) source() string {
+	p := s.from.profile
+	if p.Source != "" && p.Checked != "" {
+		return p.Source + " (" + p.Checked + ")"
+	}
+	return p.Source + p.Checked
+}
+
+// unverified says what is assumed of the profile's settings that nobody has verified; what was given settles it.
+func (s scenario) unverified() map[string]string {
+	doubts := map[string]string{}
+	for _, d := range s.from.profile.Unverified {
+		if !slices.Contains(s.top, d.Setting) {
+			doubts[d.Setting] = d.Assumed
+		}
+	}
+	return doubts
+}
