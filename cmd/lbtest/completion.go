@@ -109,14 +109,6 @@ func described(entries []entry) ([]cobra.Completion, cobra.ShellCompDirective) {
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeProfile completes the catalogue's names, and paths once one begins.
-func completeProfile(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	if profiles.IsFile(typed) || strings.HasPrefix(typed, ".") {
-		return []cobra.Completion{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
-	}
-	return described(listProfiles())
-}
-
 // completeSetting completes the setting's name, and after the equals sign those of its values that are words.
 func completeSetting(typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	name, _, valued := strings.Cut(typed, "=")

@@ -35,7 +35,7 @@ func TestEachProfileIsAScenario(t *testing.T) {
 	if s.settings["idle-timeout"] != "60s" || s.settings["idle-expiry"] != "rst-on-next" {
 		t.Errorf("got %v", s.settings)
 	}
-	if got, want := s.reproduce(p.options, 7), "lbtest --topology routes-behind-lb --profile aws-nlb-tcp --set idle-timeout=60s --seed 7"; got != want {
+	if got, want := s.reproduce(p.options, 7), "lbtest --topology routes-behind-lb --runtime paper --profile aws-nlb-tcp --set idle-timeout=60s --seed 7"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	changed, err := s.with(map[string]string{"idle-timeout": "75s", "stall": "1s"}, nil, fastest, 1)
