@@ -70,7 +70,8 @@ func TestAProfileIsListedWithWhatItDoesAndWhatNobodyKnows(t *testing.T) {
 		"aws-alb":           {"60s", "unknown", "ignored", "idle-expiry"},
 		"do-regional":       {"unknown", "unknown", "unknown", "idle-keepalive,idle-timeout"},
 		"haproxy-tcp":       {"none", "-", "-", "balance"},
-		"openstack-octavia": {"50s", "fin", "ignored", "-"},
+		"openstack-octavia": {"50s", "fin", "ignored", "hairpin"},
+		"cisco-asa":         {"1h", "silent", "counts", "-"},
 	} {
 		for line := range strings.Lines(list) {
 			words := strings.Fields(line)

@@ -31,15 +31,11 @@ func register(p proxies.Profile, settings ...string) {
 	}
 	for _, pair := range settings {
 		setting, value, _ := strings.Cut(pair, "=")
-		if slices.Contains(awaited, setting) && !exists(setting) {
-			continue
-		}
 		var err error
 		if p, err = p.With(setting, value); err != nil {
 			panic(fmt.Sprintf("profile %s: %v", p.Name, err))
 		}
 	}
-	p.Unverified = slices.DeleteFunc(slices.Clone(p.Unverified), func(d proxies.Doubt) bool { return !exists(d.Setting) && slices.Contains(awaited, d.Setting) })
 	if err := check(p); err != nil {
 		panic(fmt.Sprintf("profile %s: %v", p.Name, err))
 	}
