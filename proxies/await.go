@@ -9,6 +9,9 @@ import (
 // the client hangs up: then gone says how it went. A client that says it will send no more has hung up, too: nobody
 // who still waits for a server does that.
 func (f *Flow) await(ctx context.Context, ready <-chan struct{}) (gone Ending, err error) {
+	if err := f.client.native(); err != nil {
+		return "", err
+	}
 	left := make(chan Ending, 1)
 	go func() { left <- f.client.leaves() }()
 	select {

@@ -41,6 +41,7 @@ type Balancer struct {
 	note    func(Event)
 	clock   *clock
 	watches *watches
+	loops   *loops
 	doors   []*door
 	conns   atomic.Int64 // connections so far: their names
 
@@ -72,6 +73,7 @@ func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 	b := &Balancer{profile: p, note: note, clock: newClock(), rotation: newRotation()}
 	b.ctx, b.stop = context.WithCancelCause(context.Background())
 	b.watches = newWatches(b.ctx, b.clock)
+	b.loops = newLoops(b.clock)
 	for _, f := range fronts {
 		if b.door(f.Name) != nil {
 			return nil, errors.Join(fmt.Errorf("listening: two frontends are called %q", f.Name), b.Close())
@@ -217,6 +219,7 @@ func (b *Balancer) Close() error {
 	}
 	errs := []error{b.fall("close")}
 	b.watches.running.Wait()
+	errs = append(errs, b.loops.close())
 	b.mu.Lock()
 	errs = append(errs, b.lack)
 	b.mu.Unlock()
@@ -304,7 +307,7 @@ func (b *Balancer) rise() error {
 
 // stall holds everything until resume is called.
 func (b *Balancer) stall()  { b.clock.stop(); b.tell(KindStall) }
-func (b *Balancer) resume() { b.tell(KindResume); b.clock.resume() }
+func (b *Balancer) resume() { b.tell(KindResume); b.clock.resume(); b.loops.ring() }
 
 // tell notes an event of the whole balancer.
 func (b *Balancer) tell(kind string) { b.note(Event{At: time.Now(), Kind: kind}) }

@@ -38,8 +38,10 @@ type Flow struct {
 	start   time.Duration // began, in the balancer's time
 	watch   *watch        // nil while nothing is asked of it
 	filters [2][]Filter   // by Direction
+	apart   bool          // to be carried by goroutines of its own, whatever else there is
 	staged  [2][]order    // by Direction: the toxics of its policies
 	toxics  *frontToxics  // those of its frontend
+	loops   *loops        // its balancer's
 	chance  int64         // the seed of what chance decides about it
 
 	adapting sync.Mutex // held while the lane is chosen or changed
@@ -90,10 +92,10 @@ func (f *Flow) ID() string { return f.id }
 func (f *Flow) Front() Front { return f.front }
 
 // Client is the address it came from.
-func (f *Flow) Client() netip.AddrPort { return f.client.conn.RemoteAddr().(*net.TCPAddr).AddrPort() }
+func (f *Flow) Client() netip.AddrPort { return f.client.remote }
 
 // Local is the frontend's address as the client dialled it.
-func (f *Flow) Local() netip.AddrPort { return f.client.conn.LocalAddr().(*net.TCPAddr).AddrPort() }
+func (f *Flow) Local() netip.AddrPort { return f.client.local }
 
 // Backend is the one that was chosen; only from Route on.
 func (f *Flow) Backend() Backend { return f.backend }
@@ -120,6 +122,9 @@ func (f *Flow) Send(d Direction, data []byte) error {
 	if d == Up {
 		to = f.server
 	}
+	if err := to.native(); err != nil {
+		return err
+	}
 	to.conn.SetWriteDeadline(time.Now().Add(dialFor))
 	defer to.conn.SetWriteDeadline(time.Time{})
 	_, err := to.write(data)
@@ -136,9 +141,12 @@ func (f *Flow) Wrap(ctx context.Context, d Direction, within time.Duration, wrap
 	if d == Up {
 		l = f.server
 	}
+	if err := l.native(); err != nil {
+		return err
+	}
 	l.conn.SetDeadline(time.Now().Add(within))
 	stop := context.AfterFunc(ctx, l.unblock)
-	layer, err := wrap(l.bare())
+	layer, err := wrap(l.layerable())
 	if stop() {
 		l.uninterrupt()
 	}
@@ -229,7 +237,7 @@ func (f *Flow) Probe() {
 }
 
 // carry begins to forward and returns at once; after is called when the connection is gone at both sides.
-func (f *Flow) carry(watches *watches, after func()) {
+func (f *Flow) carry(b *Balancer, after func()) {
 	f.adapting.Lock()
 	defer f.adapting.Unlock()
 	f.mu.Lock()
@@ -239,23 +247,18 @@ func (f *Flow) carry(watches *watches, after func()) {
 	f.noteLocked(KindBegin, "", "", "")
 	f.after = after
 	if f.watch != nil {
-		f.after = func() { watches.remove(f.watch); after() }
+		f.after = func() { b.watches.remove(f.watch); after() }
 	}
-	carried := newCopying(f)
-	if orders := f.orders(); len(orders[Up])+len(orders[Down]) > 0 {
-		carried = newToxicLane(f, orders)
-	}
-	f.lane = carried
-	early := f.over != "" // it was ended before it could begin
+	orders := f.orders()
+	f.loops = b.loops
 	f.mu.Unlock()
-	carried.start()
-	if early {
-		f.mu.Lock()
-		carried.over()
-		f.mu.Unlock()
+	if len(orders[Up])+len(orders[Down]) > 0 {
+		f.begin(newToxicLane(f, orders))
+	} else {
+		f.begin(b.loops.lane(f))
 	}
 	if f.watch != nil {
-		watches.add(f.watch)
+		b.watches.add(f.watch)
 	}
 }
 
@@ -583,12 +586,12 @@ func (f *Flow) endLocked(how Ending, why string) {
 func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
 	e := Event{
 		At: time.Now(), Kind: kind, Front: f.front.Name, Backend: f.backend.Name, Conn: f.id,
-		ClientAddr: f.client.conn.RemoteAddr().String(), FrontAddr: f.client.conn.LocalAddr().String(), BackendAddr: f.backend.Addr,
+		ClientAddr: f.client.remote.String(), FrontAddr: f.client.local.String(), BackendAddr: f.backend.Addr,
 		How: string(how), Why: why, What: what,
 		Down: f.client.sent.Load(), Age: time.Since(f.began),
 	}
 	if f.server != nil {
-		e.LocalAddr, e.BackendAddr = f.server.conn.LocalAddr().String(), f.server.conn.RemoteAddr().String()
+		e.LocalAddr, e.BackendAddr = f.server.local.String(), f.server.remote.String()
 		e.Up = f.server.sent.Load()
 	}
 	f.note(e)
@@ -617,6 +620,9 @@ func (f *Flow) refuse(ctx context.Context, err error) {
 			l.reset()
 		case how.silent():
 			held.Go(func() {
+				if l.native() != nil {
+					return
+				}
 				l.muted = true
 				l.readAgain()
 				defer context.AfterFunc(ctx, l.unblock)()

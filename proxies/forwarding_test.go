@@ -16,6 +16,7 @@ import (
 
 // lanes are the ways in which bytes can be carried, with stock toxics of toxiproxy's among them.
 var lanes = map[string]Profile{
+	"copying lane":              copying(),
 	"plain lane":                Direct(),
 	"a toxic that does nothing": withToxics(Toxic{Type: "noop"}),
 	"latency":                   withToxics(Toxic{"latency", map[string]int{"latency": 5, "jitter": 2}}),

@@ -124,7 +124,7 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 		i.leave()
 		return
 	}
-	flow.carry(b.watches, func() {
+	flow.carry(b, func() {
 		i.forget(flow)
 		flow.noteEnd()
 		flow.ended(flow.closedFirst())

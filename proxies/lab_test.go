@@ -290,9 +290,20 @@ func withToxics(toxics ...Toxic) Profile {
 	return Profile{Behaviours: []Behaviour{staged{toxics: toxics}}}
 }
 
-// bothLanes runs a test with plain copies and with toxiproxy's links.
+// apart is a behaviour that has every flow carried by goroutines of its own, as systems without a loop do.
+type apart struct{ staged }
+
+func (a apart) Start() Policy            { return a }
+func (apart) Settings() []Setting        { return []Setting{{Name: "apart"}} }
+func (apart) Admit(f *Flow) error        { f.apart = true; return nil }
+func (a apart) Scaled(float64) Behaviour { return a }
+
+func copying() Profile { return Profile{Behaviours: []Behaviour{apart{}}} }
+
+// bothLanes runs a test with plain lanes, the loop where the system has one, and with toxiproxy's chains.
 func bothLanes(t *testing.T, what string, test func(t *testing.T, lane Profile)) {
 	t.Run(what+" in plain lane", func(t *testing.T) { test(t, Direct()) })
+	t.Run(what+" in copying lane", func(t *testing.T) { test(t, copying()) })
 	t.Run(what+" in toxic lane", func(t *testing.T) { test(t, withToxics(Toxic{Type: "noop"})) })
 }
 

@@ -1,6 +1,9 @@
 package proxies
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // lane is a way of carrying one flow's bytes.
 type lane interface {
@@ -24,10 +27,36 @@ func (f *Flow) change(to lane) bool {
 		return false
 	}
 	f.mu.Lock()
-	f.lane = to
+	f.lane = nil
 	f.mu.Unlock()
-	to.start()
+	f.begin(to)
 	return true
+}
+
+// begin starts a lane, with the sockets in the hands in which it wants them.
+func (f *Flow) begin(in lane) {
+	if _, keeps := in.(keeper); !keeps {
+		if err := f.native(); err != nil {
+			f.end(Close, err.Error()) // out of descriptors, if it has not ended
+			for _, d := range f.undelivered() {
+				f.delivered(d)
+			}
+			return
+		}
+	}
+	in.start()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.lane = in; f.over != "" { // it ended meanwhile
+		in.over()
+	}
+}
+
+// native puts both sockets into the hands of Go's poller.
+func (f *Flow) native() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return errors.Join(f.client.native(), f.server.native())
 }
 
 // workers is what lanes have in common that carry a direction each in a goroutine: they take turns with

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -19,8 +20,13 @@ const (
 // leg is one side of a flow: its socket and what the balancer knows about it.
 type leg struct {
 	side string
+
+	// The socket is Go's, or kept by somebody else.
 	conn *net.TCPConn
 	raw  syscall.RawConn
+	kept keeper
+
+	local, remote netip.AddrPort
 
 	layer net.Conn   // what is read and written instead, such as TLS; nil for the bare socket
 	under *transport // what the layer reads and writes; nil for the bare socket
@@ -45,14 +51,32 @@ type leg struct {
 	clock        *clock
 }
 
+// keeper has a leg's socket while Go's poller has not. Its methods are called with the flow's mu held.
+type keeper interface {
+	reset(*leg)
+	finish(*leg)
+	closeWrite(*leg)
+	wasReset(*leg) bool
+	unblock()
+	socket() int // -1 if it is not to be had
+}
+
 func newLeg(side string, conn *net.TCPConn) (*leg, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	l := &leg{side: side, conn: conn, raw: raw}
+	l := &leg{side: side, local: addrPort(conn.LocalAddr()), remote: addrPort(conn.RemoteAddr())}
+	return l, l.adopt(conn)
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	p := a.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// adopt makes a connection of Go's the leg's socket.
+func (l *leg) adopt(conn *net.TCPConn) (err error) {
+	l.conn = conn
 	l.attempt, l.attemptWrite = l.tryRead, l.tryWrite
-	return l, nil
+	l.raw, err = conn.SyscallConn()
+	return err
 }
 
 func (l *leg) touch(now time.Duration) { l.last.Store(int64(now)) }
@@ -179,6 +203,10 @@ func (l *leg) closeWrite() {
 		l.conn.SetWriteDeadline(time.Now().Add(lastWord))
 		l.farewell()
 	}
+	if l.kept != nil {
+		l.kept.closeWrite(l)
+		return
+	}
 	l.conn.CloseWrite()
 }
 
@@ -192,6 +220,9 @@ func (l *leg) farewell() {
 
 // peek: see Flow.Peek.
 func (l *leg) peek(ctx context.Context, n int, deadline time.Time) ([]byte, error) {
+	if err := l.native(); err != nil {
+		return nil, err
+	}
 	l.conn.SetReadDeadline(deadline)
 	stop := context.AfterFunc(ctx, l.unblock)
 	defer func() {
@@ -212,8 +243,8 @@ func (l *leg) peek(ctx context.Context, n int, deadline time.Time) ([]byte, erro
 	return l.ahead, nil
 }
 
-// bare is the socket for a layer to be put on it, with what was read ahead in front.
-func (l *leg) bare() *transport {
+// layerable is the socket for a layer to be put on it, with what was read ahead in front.
+func (l *leg) layerable() *transport {
 	l.under = &transport{TCPConn: l.conn, leg: l, first: l.ahead}
 	l.ahead = nil
 	return l.under
@@ -312,6 +343,10 @@ func readSocket(fd uintptr, buf []byte) (int, error) {
 
 // reset ends this side with an RST. What was not delivered yet is lost, as it is on the wire.
 func (l *leg) reset() {
+	if l.kept != nil {
+		l.kept.reset(l)
+		return
+	}
 	l.conn.SetLinger(0)
 	l.conn.Close()
 }
@@ -319,19 +354,26 @@ func (l *leg) reset() {
 // finish ends this side with a FIN. Bytes that wait unread are read first, since closing a socket
 // over them would send an RST.
 func (l *leg) finish() {
+	if l.kept != nil {
+		l.kept.finish(l)
+		return
+	}
 	l.closeWrite()
-	l.raw.Control(func(fd uintptr) {
-		buf := chunks.Get().(*[chunk]byte)
-		defer chunks.Put(buf)
-		for read := 0; read < drained; {
-			n, err := readSocket(fd, buf[:])
-			if n <= 0 || err != nil {
-				return
-			}
-			read += n
-		}
-	})
+	l.raw.Control(drain)
 	l.conn.Close()
+}
+
+// drain takes what waits unread in a socket.
+func drain(fd uintptr) {
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	for read := 0; read < drained; {
+		n, err := readSocket(fd, buf[:])
+		if n <= 0 || err != nil {
+			return
+		}
+		read += n
+	}
 }
 
 // drained is how much waits unread at most: the largest receive buffer Linux gives by default
@@ -339,7 +381,13 @@ func (l *leg) finish() {
 const drained = 6 << 20
 
 // unblock makes whoever reads or writes this leg return at once, and everyone after that.
-func (l *leg) unblock() { l.conn.SetDeadline(time.Unix(1, 0)) }
+func (l *leg) unblock() {
+	if l.kept != nil {
+		l.kept.unblock()
+		return
+	}
+	l.conn.SetDeadline(time.Unix(1, 0))
+}
 
 // interrupt makes whoever reads or writes this leg return, until uninterrupt. A layer's write goes on, since
 // one that was interrupted could not be taken up again.

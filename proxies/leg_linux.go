@@ -31,6 +31,9 @@ func (l *leg) readAhead() error { return nil }
 // a writer may have got it just before the reader. Only a socket that is still open for writing can
 // tell.
 func (l *leg) wasReset() (reset bool) {
+	if l.kept != nil {
+		return l.kept.wasReset(l)
+	}
 	l.raw.Control(func(fd uintptr) { reset = hungUp(fd) == Reset })
 	return reset
 }

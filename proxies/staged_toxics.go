@@ -141,7 +141,7 @@ func (f *Flow) adapt() {
 			f.end(Close, err.Error())
 		}
 	case passes:
-		f.change(newCopying(f))
+		f.change(f.loops.lane(f))
 	case wanted:
 		f.change(newToxicLane(f, orders))
 	}
