@@ -646,6 +646,9 @@ func endingOf(err error) Ending {
 
 // linger leaves the client waiting for that long, or until it has gone.
 func (f *Flow) linger(ctx context.Context, d time.Duration) {
+	if f.client.native() != nil {
+		return
+	}
 	f.client.conn.SetReadDeadline(time.Now().Add(d))
 	defer context.AfterFunc(ctx, f.client.unblock)()
 	f.client.waitHangup()

@@ -391,7 +391,7 @@ func (c *crossing) look() {
 	case silent:
 		c.fallSilent()
 	case leaving != nil:
-		c.goElsewhere(leaving)
+		leaving <- c.goElsewhere()
 		return
 	default:
 		c.pump(Up)
@@ -433,14 +433,18 @@ func (c *crossing) depart() {
 	l.free = append(l.free, c.at)
 }
 
-// goElsewhere gives the flow up with its sockets open.
-func (c *crossing) goElsewhere(to chan bool) {
+// goElsewhere gives the flow up with its sockets open, and says whether it did.
+func (c *crossing) goElsewhere() bool {
 	f := c.flow
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over != "" || f.silent != "" {
+		return false // since it was looked at; that is posted, too
+	}
 	for d := range c.fds {
 		unix.EpollCtl(c.loop.epoll, unix.EPOLL_CTL_DEL, int(c.fds[d]), nil)
 	}
 	c.depart()
-	f.mu.Lock()
 	f.carrying-- // the sockets
 	for d := range c.ways {
 		w := &c.ways[d]
@@ -451,8 +455,7 @@ func (c *crossing) goElsewhere(to chan bool) {
 		w.drop()
 	}
 	f.client.kept, f.server.kept = bareSocket(c.fds[Up]), bareSocket(c.fds[Down])
-	f.mu.Unlock()
-	to <- true
+	return true
 }
 
 // hears is told by the system about the leg that is read for a direction.
