@@ -359,12 +359,12 @@ func (l *leg) finish() {
 		return
 	}
 	l.closeWrite()
-	l.raw.Control(drain)
+	l.raw.Control(takeUnread)
 	l.conn.Close()
 }
 
-// drain takes what waits unread in a socket.
-func drain(fd uintptr) {
+// takeUnread takes what waits unread in a socket.
+func takeUnread(fd uintptr) {
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)
 	for read := 0; read < drained; {

@@ -30,7 +30,7 @@ func closeSocket(fd int, how Ending) {
 		unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	} else {
 		unix.Shutdown(fd, unix.SHUT_WR)
-		drain(uintptr(fd))
+		takeUnread(uintptr(fd))
 	}
 	unix.Close(fd)
 }
