@@ -33,6 +33,8 @@ func TestRenderingsAreAsReviewed(t *testing.T) {
 		{"interrupted.txt", "text", sampleInterrupted(), plain},
 		{"errored.txt", "text", sampleErrored(), plain},
 		{"verified.txt", "text", sampleVerified(), plain},
+		{"profiles.txt", "text", sampleProfiles(), plain},
+		{"profiles.json", "json", sampleProfiles(), Style{}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			f, ok := Find(c.format)
