@@ -63,6 +63,9 @@ func (f origin) scenario(t topologies.Topology, given []string) scenario {
 // that keep routes from being quiet, which nats-server sends each 30 s or more often. Waiting for the five days of a connection table would teach no more.
 const beyond = 10 * time.Minute
 
+// details are the settings that say what happens at a limit.
+var details = map[string][]string{"source-ports": {"port-reuse-delay", "port-exhaustion"}, "max-connections": {"connection-limit"}}
+
 // heed puts down what has to be known about a profile here: what its vendor would not take, what cannot act,
 // and what is simulated as something shorter.
 func (s *scenario) heed(wanted float64) {
@@ -85,9 +88,7 @@ func (s *scenario) heed(wanted float64) {
 	for _, name := range []string{"source-ports", "max-connections", "connect-rate"} {
 		if ofProfile(name) && count(s.settings[name]) > assertions.Fillable {
 			s.silence(name, fmt.Sprintf("the lab comes nowhere near it; the tester can reach limits of up to %d", assertions.Fillable))
-			for _, with := range map[string][]string{"source-ports": {"port-reuse-delay", "port-exhaustion"}, "max-connections": {"connection-limit"}}[name] {
-				s.mute = append(s.mute, with)
-			}
+			s.mute = append(s.mute, details[name]...)
 		}
 	}
 	if wanted <= 1 {
