@@ -385,7 +385,7 @@ func (l lab) event(b balancer, t assertions.Target, rec *assertions.Recorder) fu
 		}
 	case l.drains():
 		return func(ctx context.Context) error {
-			return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[len(t.Nodes)-1].Name))
+			return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[0].Name))
 		}
 	case l.profile.Strikes():
 		return b.Strike
