@@ -63,9 +63,18 @@ func TestVerdictsInContainers(t *testing.T) {
 				t.Skip("LBTEST_LONG is not set")
 			}
 			u := user{someone.program, t.TempDir()}
-			got := u.run(t, 5*time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", c.set, "--json")
-			r := u.checked(t, got.stdout)
-			t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
+			var got heard
+			var r report.Report
+			// A run that finds its machine too busy says so and gives no verdict. Beside the tests of other packages that
+			// may be so for minutes, and says nothing about containers.
+			for range 3 {
+				got = u.run(t, 5*time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", c.set, "--json")
+				r = u.checked(t, got.stdout)
+				t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
+				if r.Verdict != assertions.Errored || !strings.Contains(got.stdout, "too busy to tell") && !strings.Contains(got.stdout, "late in the control") {
+					break
+				}
+			}
 			if r.Verdict != c.want || r.Run.Runtime != "docker" {
 				t.Errorf("got %s in %s, want %s\n%s\n%s", r.Verdict, r.Run.Runtime, c.want, got.stderr, got.stdout)
 			}
