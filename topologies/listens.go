@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -22,7 +23,14 @@ func Listens(ctx context.Context, monitor string) error {
 	if err != nil {
 		return err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		// The transport would let a connect outlive its request, for the minutes that nobody answers an address of
+		// which the container is gone.
+		DialContext: func(_ context.Context, network, addr string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		},
+	}}
 	answer, err := client.Do(request)
 	if err != nil {
 		return err
