@@ -3,10 +3,12 @@ package proxies_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -150,6 +152,7 @@ func TestCompare(t *testing.T) {
 	p, at = lbtest(t, program, backends, append(slices.Clone(plainSettings), toxicSettings...)...)
 	add("lbtest, one toxic", asToxic, p, at)
 
+	sayWhere(t)
 	got := map[string][]measures{} // by variant and load, one a round
 	turn := 0
 	for round := range rounds {
@@ -208,6 +211,21 @@ func TestCompare(t *testing.T) {
 		compareMany(t, program, &met, &missed)
 	}
 	fmt.Printf("\n%d targets met, %d not met\n", met, missed)
+}
+
+// sayWhere says what the figures were measured with, and how busy the machine was before: besides a load of other
+// programs' they mean little.
+func sayWhere(t *testing.T) {
+	version, err := exec.Command("haproxy", "-v").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(version), "\n")
+	fmt.Printf("%s; %s; %d processors; load average at the start %s\n", first, runtime.Version(), runtime.NumCPU(), strings.Join(strings.Fields(string(load))[:3], " "))
 }
 
 // series gives a metric's values and its ratios to the reference of the same round, each sorted.

@@ -50,6 +50,7 @@ var cannotAlone = map[string]string{
 	"node-fault": "the backends are no nodes of its own, so it can neither kill nor pause one",
 	"bypass":     "what backends advertise is for their own configuration to say",
 	"engine":     "here the balancer is always the simulated one",
+	"drain":      "nobody takes a backend of its out of rotation by hand; one that health checks find down is for on-down",
 }
 
 // balancerProfile puts the flags into a profile, the same each time unless a file has changed meanwhile.
@@ -79,11 +80,6 @@ func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
 			return profile, fmt.Errorf("--set: %w", err)
 		}
 	}
-	for _, s := range proxies.Settings() {
-		if why, no := cannotAlone[s.Name]; no && profile.Value(s.Name) != s.Default {
-			return profile, fmt.Errorf("profile %s: %s=%s: not for a balancer on its own: %s", profile.Name, s.Name, profile.Value(s.Name), why)
-		}
-	}
 	if err := profile.Check(); err != nil {
 		return profile, err
 	}
@@ -106,21 +102,24 @@ func changed(p proxies.Profile) string {
 	return strings.Join(parts, ", ")
 }
 
-// doubts says what a profile leaves open, and what its vendor would not take.
+// doubts says what a profile leaves open, what its vendor would not take, and what of it cannot be had here.
 func doubts(p proxies.Profile) []string {
 	var all []string
 	for _, d := range p.Unverified {
 		all = append(all, fmt.Sprintf("unverified: %s (here %s): %s", d.Setting, p.Value(d.Setting), d.Assumed))
 	}
-	for _, s := range p.Stated() {
-		if beyond := p.Beyond(s.Setting); beyond != "" {
+	for _, s := range proxies.Settings() {
+		if beyond := p.Beyond(s.Name); beyond != "" {
 			all = append(all, beyond)
+		}
+		if why, no := cannotAlone[s.Name]; no && p.Value(s.Name) != s.Default {
+			all = append(all, fmt.Sprintf("%s=%s has no effect here: %s", s.Name, p.Value(s.Name), why))
 		}
 	}
 	return all
 }
 
-// balance runs one balancer until a signal or the context ends it. Nothing was opened when it returns an
+// balance runs one balancer until a signal or the context ends it. Nothing was forwarded when it returns an
 // error of the user's.
 func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 	fronts, backends, err := f.addresses()
@@ -236,6 +235,9 @@ func (f *balancerFlags) obey(ctx context.Context, orders <-chan os.Signal, b *pr
 			}
 			now = next
 			log.say("reloaded: new connections meet (%s)", changed(now))
+			for _, note := range doubts(now) {
+				log.say("%s", note)
+			}
 		case !now.Strikes():
 			log.complain("%s: there is no event to perform; one is asked for by a setting such as stall=5s, outage=5s or restart=crash", nameOf(s))
 		default:

@@ -75,6 +75,7 @@ func TestABalancerRefusesWhatCannotWorkBeforeItStarts(t *testing.T) {
 		{open + to + "--set frontends=shared", []string{"frontends=shared", "not for a balancer on its own", "--listen"}},
 		{open + to + "--set engine=kernel", []string{"engine=kernel", "not for a balancer on its own"}},
 		{open + to + "--set node-fault=kill", []string{"node-fault=kill", "not for a balancer on its own"}},
+		{open + to + "--set drain=5s", []string{"drain=5s", "not for a balancer on its own", "on-down"}},
 		{open + to + "--set bypass=open", []string{"bypass=open", "not for a balancer on its own"}},
 		{open + to + "--set health-check=http", []string{"health-check=http", "--monitor"}},
 		{open + to + "--monitor 127.0.0.1:8222,127.0.0.1:8223", []string{"2 addresses", "--to 1"}},
@@ -649,6 +650,12 @@ func aloneProfiled(t *testing.T, u user) {
 	b.says("over 2 backends (profile aws-nlb-tls, ")
 	b.says("idle-timeout=60s cannot be set on aws-nlb-tls")
 	echoes(t, dialled(t, b.addrs[onlyFront]), "through")
+
+	drains := filepath.Join(t.TempDir(), "drains.yaml")
+	if err := os.WriteFile(drains, []byte("name: drains\nabout: a balancer of a test\nsettings:\n  drain: 5s\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	u.balancer(t, "--listen", "127.0.0.1:0", "--to", echoing(t), "--profile", drains).says("drain=5s has no effect here")
 }
 
 // What is promised to slow readers: they lose events and are told, and nobody waits for them.
