@@ -70,9 +70,17 @@ func carries(t *testing.T, from, to *net.TCPConn, size int64, seed uint64) {
 	}
 }
 
-// The faults of toxiproxy's own proxy that tests below hold not to be ours: a half-close ended both
-// directions, an RST arrived as a FIN, an aborted download left goroutines behind, and one backend
-// that did not answer stopped all accepting.
+// The faults of toxiproxy's own proxy that are not to be ours:
+//
+//	a half-close ends both directions               TestAHalfCloseLeavesTheOtherDirectionOpen
+//	an RST arrives as a FIN                         TestAResetArrivesAsAReset, TestResetPeerResetsBothEndsAfterItsTime
+//	a change hangs while one client does not read   TestAClientThatDoesNotReadHoldsUpNoChange
+//	and for ever when that one aborts               TestAStalledClientMayAbortWhileToxicsChange
+//	an aborted download leaves goroutines behind    TestAbortedDownloadsLeaveNothing
+//	a backend that is silent stops all accepting    TestABackendThatDoesNotAnswerStopsNobodyElse
+//	an address that comes again hides a connection  TestAnAddressThatComesAgainIsAnotherConnection
+//	an update races with the bytes                  TestAnUpdateDoesNotRaceWithTheBytes
+//	stopping what was never started hangs           TestNoRequestHangs
 
 func TestAHalfCloseLeavesTheOtherDirectionOpen(t *testing.T) {
 	for name, p := range lanes {

@@ -399,3 +399,107 @@ func TestConnectionsMayEndWhileToxicsChange(t *testing.T) {
 		})
 	}
 }
+
+func TestAStalledClientMayAbortWhileToxicsChange(t *testing.T) {
+	l := start(t, Direct())
+	for n := range 2 * len(changes) {
+		client, server := l.connect()
+		var flooding sync.WaitGroup
+		flooding.Go(func() { server.Write(make([]byte, 64<<20)) })
+		l.changed(changes[n%len(changes)]...)
+		flooded := l.flow(fmt.Sprintf("n1#%d", n+1))
+		until(t, "the flood to begin", func() (bool, string) { return flooded.client.sent.Load() > 1<<20, "" })
+		var changing sync.WaitGroup
+		changing.Go(func() { l.changed(changes[(n+1)%len(changes)]...) })
+		client.SetLinger(0)
+		client.Close()
+		changing.Wait()
+		flooding.Wait()
+		l.find(KindEnd, flooded.id)
+	}
+}
+
+func TestAnAddressThatComesAgainIsAnotherConnection(t *testing.T) {
+	const late = 100 * time.Millisecond
+	l := start(t, Direct())
+	old, server := l.connect()
+	l.flow("n1#1").End(Vanish, "test")
+	old.SetLinger(0)
+	old.Close()
+	l.find(KindGaveUp, "n1#1") // while the backend's side of it is still there
+	again, err := (&net.Dialer{LocalAddr: old.LocalAddr()}).Dial("tcp", l.Addr("n1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	served := l.reached("b1")
+	l.changed(at(Up, "latency", map[string]int{"latency": int(late.Milliseconds())}))
+	if took := takes(t, again, served); took < late {
+		t.Errorf("a byte took %s with a latency of %s", took, late)
+	}
+	server.Close()
+	l.find(KindEnd, "n1#1")
+	l.changed()
+	if took := takes(t, again, served); took >= late {
+		t.Errorf("a byte took %s with the latency taken off after the older connection had ended", took)
+	}
+}
+
+// TestAnUpdateDoesNotRaceWithTheBytes has something to find under the race detector only.
+func TestAnUpdateDoesNotRaceWithTheBytes(t *testing.T) {
+	const size = 4 << 20
+	l := start(t, Direct())
+	c, _ := stockClient(t, l)
+	proxy, err := c.Proxy("n1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stream := range streams {
+		if _, err := proxy.AddToxic("slow-"+stream, "latency", stream, 1, map[string]any{"latency": 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	client, server := l.connect()
+	var both sync.WaitGroup
+	both.Go(func() { carries(t, client, server, size, 1) })
+	both.Go(func() { carries(t, server, client, size, 2) })
+	for n := range 50 {
+		for _, stream := range streams {
+			if _, err := proxy.UpdateToxic("slow-"+stream, 1, map[string]any{"latency": n % 3, "jitter": n % 2}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	both.Wait()
+}
+
+func TestToxicsComeAndGoUnderTLS(t *testing.T) {
+	const late = 100 * time.Millisecond
+	l := start(t, with(t, "tls=re-encrypt"))
+	client, server := l.tlsEnds(reEncrypt)
+	say(t, client, server, "hello")
+	for range 3 {
+		l.changed(at(Up, "latency", map[string]int{"latency": int(late.Milliseconds())}), at(Down, "slicer", map[string]int{"average_size": 10}))
+		if took := takes(t, client, server); took < late {
+			t.Errorf("a byte took %s with a latency of %s", took, late)
+		}
+		say(t, server, client, "more than a slice of it goes in this direction")
+		l.changed()
+		if took := takes(t, client, server); took >= late {
+			t.Errorf("a byte took %s with the latency taken off", took)
+		}
+	}
+}
+
+func TestAStallHoldsBytesThoughToxicsChange(t *testing.T) {
+	l := start(t, Direct())
+	client, server := l.connect()
+	l.changed(at(Up, "latency", map[string]int{"latency": 1}))
+	l.stall()
+	io.WriteString(client, "later")
+	l.set()
+	l.set(at(Up, "noop", nil))
+	expect(t, "server", server, silence)
+	l.resume()
+	hears(t, server, "later")
+}
