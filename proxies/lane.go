@@ -116,8 +116,10 @@ func newCopying(f *Flow) lane {
 				p.release()
 			}
 			if !ok {
-				f.parked(d)
-				return
+				if f.parked(d) {
+					return
+				}
+				continue
 			}
 			if p.last {
 				f.delivered(d)
@@ -137,13 +139,18 @@ func (f *Flow) undelivered() []Direction {
 	return both
 }
 
-// parked says that a direction is not carried any more, and has not ended.
-func (f *Flow) parked(d Direction) {
+// parked says that a direction is not carried any more, and has not ended. False is that nobody waits for that now:
+// the flow ended on the way out, and whoever wanted to leave sees to that.
+func (f *Flow) parked(d Direction) bool {
 	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.leaving {
+		return false
+	}
 	f.carrying--
 	f.stopped = append(f.stopped, d)
 	f.left.Broadcast()
-	f.mu.Unlock()
+	return true
 }
 
 // retired counts out what a lane had at work besides its directions.

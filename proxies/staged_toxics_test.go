@@ -427,7 +427,7 @@ func TestAnAddressThatComesAgainIsAnotherConnection(t *testing.T) {
 	old.SetLinger(0)
 	old.Close()
 	l.find(KindGaveUp, "n1#1") // while the backend's side of it is still there
-	again, err := (&net.Dialer{LocalAddr: old.LocalAddr()}).Dial("tcp", l.Addr("n1"))
+	again, err := (&net.Dialer{LocalAddr: old.LocalAddr(), Control: reuseAddress}).Dial("tcp", l.Addr("n1"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -367,7 +367,10 @@ func (c *chain) drain() {
 		select {
 		case <-c.unfed:
 			c.pack()
-			f.parked(c.d)
+			if !f.parked(c.d) {
+				<-change
+				c.start()
+			}
 			return
 		case <-change: // perhaps to stay after all
 		}
