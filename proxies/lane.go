@@ -47,8 +47,13 @@ func (f *Flow) begin(in lane) {
 	in.start()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.lane = in; f.over != "" { // it ended meanwhile
+	f.lane = in
+	switch { // it may have ended meanwhile
+	case f.over != "":
 		in.over()
+	case f.silent != "":
+		f.client.unblock()
+		f.server.unblock()
 	}
 }
 

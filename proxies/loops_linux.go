@@ -9,9 +9,10 @@ import (
 type loops struct {
 	clock *clock
 
-	mu   sync.Mutex
-	all  []*loop
-	next int
+	mu     sync.Mutex
+	all    []*loop
+	next   int
+	closed bool
 }
 
 // abreast is how many loops a balancer has.
@@ -27,6 +28,9 @@ func (s *loops) lane(f *Flow) lane {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed { // the flow is over
+		return newCopying(f)
+	}
 	if len(s.all) < abreast {
 		l, err := newLoop(s.clock)
 		if err != nil {
@@ -55,6 +59,6 @@ func (s *loops) close() error {
 	for _, l := range s.all {
 		errs = append(errs, l.close())
 	}
-	s.all = nil
+	s.all, s.closed = nil, true
 	return errors.Join(errs...)
 }

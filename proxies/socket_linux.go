@@ -72,5 +72,7 @@ func (l *leg) native() error {
 	}
 	file.Close()
 	l.kept = nil
-	return l.adopt(conn.(*net.TCPConn))
+	own := conn.(*net.TCPConn)
+	own.SetKeepAlive(false) // as accepted and dialled connections have it; FileConn turns it on
+	return l.adopt(own)
 }
