@@ -597,7 +597,7 @@ func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
 	f.note(e)
 }
 
-// refuse turns a connection away that is not carried: it ends what there is of it and notes that.
+// refuse turns a connection away that is not carried: it ends what there is of it, notes that, and says that it has ended.
 func (f *Flow) refuse(ctx context.Context, err error) {
 	how, why, what := Close, "", ""
 	var r *Refusal
@@ -613,6 +613,13 @@ func (f *Flow) refuse(ctx context.Context, err error) {
 	f.mu.Lock()
 	f.noteLocked(KindRefused, how, why, what)
 	f.mu.Unlock()
+	// A client that is told may be back at once, and is to find free what this connection held. One that is told
+	// nothing holds it on.
+	if f.server == nil && !how.silent() {
+		f.ended(false)
+	} else {
+		defer f.ended(f.server != nil && how == Close)
+	}
 	var held sync.WaitGroup
 	for _, l := range legs {
 		switch {

@@ -120,7 +120,6 @@ func (i *instance) cross(d *door, client *net.TCPConn) {
 	if err := i.connect(d, flow); err != nil {
 		i.forget(flow)
 		flow.refuse(i.ctx, err)
-		flow.ended(false)
 		i.leave()
 		return
 	}
