@@ -41,6 +41,11 @@ type leg struct {
 	gaveUp   bool // it ended after a silent expiry
 	muted    bool // it fell silent: not even a layer's goodbye is said
 
+	*attempts // nil while the socket is kept
+}
+
+// attempts is what reading and writing through Go's poller need.
+type attempts struct {
 	attempt func(fd uintptr) bool // tryRead, bound once so that reading does not allocate
 	got     []byte                // what it read, in a pooled buffer
 	err     error                 // or why it did not
@@ -74,7 +79,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 // adopt makes a connection of Go's the leg's socket.
 func (l *leg) adopt(conn *net.TCPConn) (err error) {
 	l.conn = conn
-	l.attempt, l.attemptWrite = l.tryRead, l.tryWrite
+	l.attempts = &attempts{attempt: l.tryRead, attemptWrite: l.tryWrite}
 	l.raw, err = conn.SyscallConn()
 	return err
 }

@@ -51,7 +51,7 @@ func (l *leg) bare() (fd int, err error) {
 		return 0, os.NewSyscallError("fcntl", err)
 	}
 	l.conn.Close()
-	l.conn, l.raw, l.attempt, l.attemptWrite = nil, nil, nil, nil
+	l.conn, l.raw, l.attempts = nil, nil, nil
 	l.kept = bareSocket(fd)
 	return fd, nil
 }
