@@ -109,17 +109,17 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 	// forwarding.
 	limited, cancel := context.WithTimeout(ctx, n.canary.Patience+5*time.Second)
 	defer cancel()
-	near, err = (&net.Dialer{}).DialContext(limited, "tcp", addr)
+	dialled, err := (&net.Dialer{}).DialContext(limited, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() {
 		if err != nil {
-			near.Close()
+			dialled.Close()
 		}
 	}()
 	if len(n.canary.Knock) > 0 {
-		if _, err := near.Write(n.canary.Knock); err != nil {
+		if _, err := dialled.Write(n.canary.Knock); err != nil {
 			return nil, nil, fmt.Errorf("knocking at %s: %w", addr, err)
 		}
 	}
@@ -132,7 +132,7 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 		far.Close()
 		return nil, nil, fmt.Errorf("greeting behind %s: %w", addr, err)
 	}
-	return near, far, nil
+	return dialled, far, nil
 }
 
 // unwrap takes what comes before a canary's own bytes off the far end: what the balancer puts in front of

@@ -299,3 +299,21 @@ func TestKeepSilentSaysNothingOfARunThatWasInterrupted(t *testing.T) {
 		t.Errorf("%+v", events)
 	}
 }
+
+// A balancer that lets a connection in and passes nothing on, as one at its limit does, or ends it.
+func TestPairSaysThatNothingArrived(t *testing.T) {
+	front, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer front.Close()
+	for _, knock := range []string{"", "canary\n"} {
+		limited, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		n := &nest{canary: &Canary{Knock: []byte(knock)}, accepted: make(chan net.Conn)}
+		_, _, err := n.pair(limited, front.Addr().String())
+		cancel()
+		if err == nil || !strings.HasPrefix(err.Error(), "nothing arrived behind ") {
+			t.Errorf("with %q said first: %v", knock, err)
+		}
+	}
+}
