@@ -45,7 +45,8 @@ integration: ## the long suites: every calibration point on real NATS, nothing l
 	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
 
 fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on
-	@LBTEST_REQUIRE_REAL_LB=1 LBTEST_AGREEMENTS=1 $(GO) test -count=1 -run TheSimulationAgrees $(TESTFLAGS) ./proxies/fidelity | grep -v '^ok'
+	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
+	LBTEST_REQUIRE_REAL_LB=1 LBTEST_AGREEMENTS="$$table" $(GO) test -count=1 -run TheSimulationAgrees $(TESTFLAGS) ./proxies/fidelity && cat "$$table"
 
 lint: ## gofmt, go vet and staticcheck, for Linux and for macOS, and go.mod
 	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
