@@ -220,7 +220,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe},
 		{Name: assertions.SelfFront, Owner: func(netip.AddrPort) string { return assertions.CanaryFront }}}
 	for _, name := range names {
-		fronts = append(fronts, proxies.Front{Name: name, Owner: who.of}) // servers' own links send no keepalive
+		front := proxies.Front{Name: name} // servers' own links send no keepalive
+		if l.fronts != "per-node" {
+			front.Owner = who.of // which reads through every socket of this machine
+		}
+		fronts = append(fronts, front)
 	}
 	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{l.profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
 	if err != nil {
