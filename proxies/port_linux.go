@@ -20,12 +20,15 @@ func holdPort(listen string, shared bool) (addr string, hold io.Closer, err erro
 	if err != nil {
 		return "", nil, err
 	}
-	family, sockaddr := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: at.Port, Addr: [16]byte(at.IP.To16())})
+	var family int
+	var sockaddr unix.Sockaddr
 	switch {
 	case at.IP == nil: // every address of both families, as net.Listen has it
-		sockaddr = &unix.SockaddrInet6{Port: at.Port}
+		family, sockaddr = unix.AF_INET6, &unix.SockaddrInet6{Port: at.Port}
 	case at.IP.To4() != nil:
 		family, sockaddr = unix.AF_INET, &unix.SockaddrInet4{Port: at.Port, Addr: [4]byte(at.IP.To4())}
+	default:
+		family, sockaddr = unix.AF_INET6, &unix.SockaddrInet6{Port: at.Port, Addr: [16]byte(at.IP.To16())}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

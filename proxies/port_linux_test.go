@@ -3,10 +3,34 @@ package proxies
 import (
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"syscall"
 	"testing"
 )
+
+func TestAFrontendMayBeEveryAddressOfTheMachine(t *testing.T) {
+	for _, every := range []string{":0", "0.0.0.0:0", "[::]:0"} {
+		t.Run(every, func(t *testing.T) {
+			l := start(t, with(t, "restart=crash"), front{Front{Name: "n1", Listen: every}, []string{"b1"}})
+			_, port, err := net.SplitHostPort(l.Addr("n1"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				client, err := net.Dial("tcp", "127.0.0.1:"+port)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				say(t, client, l.reached("b1"), "hello")
+				if err := l.Strike(t.Context()); err != nil { // it opens again what it opened
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
 
 func TestASharedAddressIsServedByAllWhoShareIt(t *testing.T) {
 	one := start(t, Direct(), front{Front{Name: "n1", Shared: true}, []string{"b1"}})
