@@ -273,8 +273,9 @@ func TestAClientThatResetsWhileItWaitsIsForgotten(t *testing.T) {
 	client := l.dial("n1")
 	client.SetLinger(0)
 	client.Close()
-	if got := l.event(KindRefused).Why; !strings.HasPrefix(got, "waiting for the client's first byte: ") {
-		t.Errorf("refused for %q", got)
+	got := l.event(KindRefused)
+	if got.How != string(Reset) || got.Why != inspection || !strings.HasPrefix(got.What, "the client left after ") {
+		t.Errorf("refused by %s for %s (%s), want %s for %s", got.How, got.Why, got.What, Reset, inspection)
 	}
 }
 

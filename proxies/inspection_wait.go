@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -57,7 +58,10 @@ type outcome struct {
 // hold keeps the connection until it is clear what becomes of it.
 func (w wait) hold(ctx context.Context, f *Flow) error {
 	o, err := w.await(ctx, f)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ECONNRESET):
+		return &Refusal{Reset, inspection, fmt.Sprintf("the client left after %s without %s", o.waited.Round(time.Millisecond), w.wants)}
+	case err != nil:
 		return fmt.Errorf("waiting for %s: %w", w.wants, err)
 	}
 	how, status := w.conclude(o)

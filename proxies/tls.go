@@ -131,7 +131,11 @@ func (e *ending) shake(ctx context.Context, f *Flow, d Direction, within time.Du
 	})
 	side := map[Direction]string{Down: clientSide, Up: serverSide}[d]
 	if err != nil {
-		return &Refusal{Close, endsTLS, side + ": " + whyNoTLS(err, d, time.Since(began))}
+		how := Close
+		if d == Down && errors.Is(err, syscall.ECONNRESET) {
+			how = Reset // it was the client's end of the connection, not the balancer's
+		}
+		return &Refusal{how, endsTLS, side + ": " + whyNoTLS(err, d, time.Since(began))}
 	}
 	f.Applied(endsTLS, fmt.Sprintf("%s: %s with %s", side, tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)))
 	return nil
