@@ -56,9 +56,12 @@ var cannotAlone = map[string]string{
 // balancerProfile puts the flags into a profile, the same each time unless a file has changed meanwhile.
 func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
 	profile := proxies.Direct()
-	if f.profile != "" {
+	if len(f.profile) > 1 {
+		return profile, fmt.Errorf("--profile is given twice (%s): a balancer on its own is one; lbtest run judges several", strings.Join(f.profile, ", "))
+	}
+	if len(f.profile) == 1 {
 		var err error
-		if profile, err = profiles.Load(f.profile); err != nil {
+		if profile, err = profiles.Load(f.profile[0]); err != nil {
 			return profile, fmt.Errorf("--profile: %w", err)
 		}
 	}
@@ -82,6 +85,9 @@ func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
 	}
 	if err := profile.Check(); err != nil {
 		return profile, err
+	}
+	if value, ok := given["on-down"]; ok && value != "keep" && profile.Value("health-check") == "off" {
+		return profile, fmt.Errorf("on-down=%s has no effect without a health check: add one, such as health-check=connect", value)
 	}
 	profile.Seed = f.seed
 	return profile, nil
@@ -198,12 +204,12 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 	defer working.Wait()
 	select {
 	case s := <-signals.ends:
-		log.say("%s: ending all connections (once more: stop at once)", nameOf(s))
-		go func() {
+		go func() { // before anything that a reader who has stopped could hold up
 			if _, again := <-signals.ends; again {
 				p.exit(exitInterrupted)
 			}
 		}()
+		log.say("%s: ending all connections (once more: stop at once)", nameOf(s))
 	case <-ctx.Done():
 	}
 	cancel()

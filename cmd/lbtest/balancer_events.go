@@ -203,13 +203,21 @@ func (t *teller) run(log *lines) {
 	}
 }
 
+// patience is how long a reader that has stopped may hold up the end: long for one that merely falls behind, short of
+// the 10 s after which docker stop kills.
+const patience = 3 * time.Second
+
 // close writes what is left, and says what went wrong meanwhile.
 func (t *teller) close() error {
 	t.mu.Lock()
 	t.over = true
 	t.some.Signal()
 	t.mu.Unlock()
-	<-t.done
+	select {
+	case <-t.done:
+	case <-time.After(patience):
+		return failure{errors.New("writing events: nobody reads them, and the last are lost")}
+	}
 	if err := errors.Join(t.broken, t.end()); err != nil {
 		return failure{err}
 	}

@@ -56,6 +56,8 @@ func TestABalancerRefusesWhatCannotWorkBeforeItStarts(t *testing.T) {
 		{open + "--to nats://n1:4222", []string{"is a URL", "n1:4222 without nats://"}},
 		{open + "--to 127.0.0.1:9,127.0.0.1:9", []string{"127.0.0.1:9 is given twice"}},
 		{open + to + to, []string{"--to", "twice"}},
+		{open + to + "--profile aws-nlb-tcp --profile haproxy-tcp", []string{"--profile is given twice (aws-nlb-tcp, haproxy-tcp)"}},
+		{open + to + "--set on-down=reset", []string{"on-down=reset has no effect without a health check"}},
 		{"--listen 127.0.0.1:65536 " + to, []string{`port "65536"`, "0 to 65535"}},
 		{"--listen 127.0.0.1:http " + to, []string{`port "http"`}},
 		{"--listen 127.0.0.1 " + to, []string{"missing port"}},
@@ -120,6 +122,7 @@ var alone = map[string]func(*testing.T, user){
 	"has several frontends":                       aloneFronts,
 	"shares an address with others":               aloneShares,
 	"outlives those who read its events":          aloneUnread,
+	"ends though nobody reads its events":         aloneStuck,
 	"leaves nothing when it is killed":            aloneKilled,
 	"ends at once by a second signal":             aloneTwice,
 	"tells of a backend that does not answer":     aloneUnanswered,
@@ -483,6 +486,41 @@ func aloneShares(t *testing.T, u user) {
 	got := u.run(t, time.Minute, "balancer", "--listen", addr, "--to", backend)
 	if got.code != 2 || !strings.Contains(got.stderr, addr) || !strings.Contains(got.stderr, "in use") {
 		t.Errorf("one that does not share: exit %d, %q", got.code, got.stderr)
+	}
+}
+
+func aloneStuck(t *testing.T, u user) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	full := make([]byte, 1<<20) // more than any pipe takes
+	w.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+	w.Write(full)
+	cmd := u.command(t.Context(), "balancer", "--listen", "127.0.0.1:0", "--to", echoing(t), "--events", "jsonl=-")
+	cmd.Stdout = w
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	w.Close()
+	lines := bufio.NewScanner(said)
+	lines.Scan()
+	addr := strings.Fields(strings.TrimPrefix(lines.Text(), "lbtest: balancing "))[0]
+	echoes(t, dialled(t, addr), "nobody reads")
+	cmd.Process.Signal(syscall.SIGTERM)
+	var last string
+	for lines.Scan() {
+		last = lines.Text()
+	}
+	cmd.Wait()
+	if got := cmd.ProcessState.ExitCode(); got != exitOurs || !strings.Contains(last, "nobody reads them") {
+		t.Errorf("exit %d, %q; want %d, and why", got, last, exitOurs)
 	}
 }
 

@@ -80,7 +80,7 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 type balancerFlags struct {
 	listen, to, monitor []string // [NAME=]ADDR, and lists of them
 	share               bool
-	profile             string   // a catalogue entry or the path of a file; empty: direct
+	profile             []string // at most one: a catalogue entry or the path of a file; none: direct
 	set                 []string // SETTING=VALUE
 	keepalive           string   // a duration or off
 	seed                int64    // 0: one is drawn
@@ -101,7 +101,7 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 		fs.BoolVar(&f.share, "share-port", false, "let other balancers that say so too listen at the same address, each a process with file descriptors of its own (Linux)")
 	})
 	group(cmd, "What it does", func(fs *pflag.FlagSet) {
-		fs.StringVar(&f.profile, "profile", "", "be this balancer, by its `NAME` in the catalogue or as a YAML file, ./my-lb.yaml (lbtest list profiles)")
+		fs.StringArrayVar(&f.profile, "profile", nil, "be this balancer, by its `NAME` in the catalogue or as a YAML file, ./my-lb.yaml (lbtest list profiles)")
 		fs.StringArrayVar(&f.set, "set", nil, "one `SETTING=VALUE` of the balancer, on top of the profile; repeatable (lbtest list settings)")
 		fs.StringVar(&f.keepalive, "tcp-keepalive", "15s", "how often clients are taken to send TCP keepalive probes, a `DURATION` or off; "+
 			"probes are not seen from here, so idle-keepalive=counts goes by it; 15s is Go's own")
