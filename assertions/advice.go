@@ -1,5 +1,7 @@
 package assertions
 
+import "slices"
+
 // eventAdvice is what helps against something that happens to the balancer.
 func eventAdvice(t Terms) []Advice {
 	var advice []Advice
@@ -32,6 +34,15 @@ func meshAdvice(t Terms) []Advice {
 		}
 	}
 	return append(standingAdvice(t), directRoutes)
+}
+
+// unformedAdvice is what helps where the mesh was never whole: pings help only routes that come into being, and
+// are then ended for their silence or their age.
+func unformedAdvice(h History) []Advice {
+	if slices.ContainsFunc(h.Kind(Balancer, "expired"), onRoute) {
+		return append(quietAdvice(h.Terms), meshAdvice(h.Terms)...)
+	}
+	return meshAdvice(h.Terms)
 }
 
 // directRoutes repairs every route trouble with a balancer: routes need none.

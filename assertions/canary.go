@@ -61,6 +61,7 @@ var Canaries = &Observation{Name: "canary", Strikes: true, Watch: func(ctx conte
 },
 	After: func(ctx context.Context, t Target, rec *Recorder) error {
 		if t.Canary != nil {
+			provoke(ctx, t, rec)
 			fill(ctx, t, rec)
 		}
 		return nil
@@ -185,15 +186,68 @@ func fill(ctx context.Context, t Target, rec *Recorder) {
 	}
 	for _, f := range families {
 		value := t.Terms.Settings[f.settings[0]]
-		if !f.down || value == "" || value == f.off || rec.SawAny(f.acted) {
+		if !f.down || value == "" || value == f.off || rec.SawAny(f.acted) && t.Terms.Settings["on-down"] == "" {
 			continue
 		}
-		t.Canary.Backend.Close()
-		t.Canary.Health.Close()
-		limited, cancel := context.WithTimeout(ctx, t.Terms.Found+late)
-		rec.Await(limited, 0, f.acted)
-		cancel()
+		bereave(ctx, t, rec, f)
 	}
+}
+
+// orphan is the canary whose backend is found dead.
+const orphan = "orphan"
+
+// bereave lets a health check find the tester's own backend dead, and looks what becomes of a connection to it.
+func bereave(ctx context.Context, t Target, rec *Recorder, f family) {
+	nest := build(ctx, t.Canary)
+	near, far, err := nest.pair(ctx, t.Canary.Addr)
+	nest.leave()
+	if err != nil {
+		rec.Add(Event{From: Probe, Kind: "unopened", Conn: orphan, Why: err.Error()})
+	} else {
+		defer near.Close()
+		defer far.Close()
+	}
+	place := rec.Len()
+	t.Canary.Backend.Close()
+	t.Canary.Health.Close()
+	limited, cancel := context.WithTimeout(ctx, t.Terms.Found+late)
+	defer cancel()
+	if _, down := rec.Await(limited, place, f.acted); !down || err != nil {
+		return
+	}
+	began := time.Now()
+	_ = near.SetReadDeadline(began.Add(late))
+	if how := manner(near); how != "" {
+		rec.Add(Event{From: Probe, Kind: "ended", Conn: orphan, How: how, Took: time.Since(began)})
+	} else {
+		rec.Add(Event{From: Probe, Kind: "kept", Conn: orphan})
+	}
+}
+
+// provoke says what an inspection is to act on, where nodes have not said it.
+func provoke(ctx context.Context, t Target, rec *Recorder) {
+	f := *familyOf("inspection")
+	if len(t.Canary.Provoke) == 0 || rec.SawAny(f.acted) {
+		return
+	}
+	nest := build(ctx, t.Canary)
+	defer nest.leave()
+	near, far, err := nest.pair(ctx, t.Canary.Addr)
+	if err != nil {
+		rec.Add(Event{From: Probe, Kind: "unopened", Conn: "provoking", Why: err.Error()})
+		return
+	}
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer near.Close()
+	defer far.Close()
+	reading.Go(func() { _, _ = io.Copy(io.Discard, far) })
+	limited, cancel := context.WithTimeout(ctx, 5*time.Second) // far more than some megabytes take on one machine
+	defer cancel()
+	deadline, _ := limited.Deadline()
+	_ = near.SetWriteDeadline(deadline)
+	_, _ = near.Write(t.Canary.Provoke) // an end in the middle of it is what it is for
+	rec.Await(limited, 0, f.acted)
 }
 
 // fillUp opens connections until the limit shows.

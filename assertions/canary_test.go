@@ -106,6 +106,18 @@ func TestProved(t *testing.T) {
 		{"turns that reach one", "balance", "random", plain, line(to("vip", "n1"), to("vip", "n1")), "connections did not reach several nodes"},
 		{"a hash that reaches one", "balance", "source-hash", plain, line(to("vip", "n1"), to(CanaryFront, "x")), ""},
 		{"a hash that reaches two", "balance", "source-hash", plain, line(to("vip", "n1"), to("vip", "n2")), "one source address reached 2 nodes"},
+		{"a dead backend whose connection was closed", "on-down", "close", plain, line(on(5, Balancer, "down"), endedAt(orphan, "", "fin", 4)), ""},
+		{"one whose connection was kept", "on-down", "keep", plain, line(on(5, Balancer, "down"), on(6, Probe, "kept", conn(orphan))), ""},
+		{"one that was to be closed and was kept", "on-down", "close", plain, line(on(5, Balancer, "down"), on(6, Probe, "kept", conn(orphan))), "the canary's connection outlived its backend"},
+		{"one that was to be kept and was closed", "on-down", "keep", plain, line(on(5, Balancer, "down"), endedAt(orphan, "", "fin", 4)), "the canary's connection ended with its backend"},
+		{"one that was to be reset and was closed", "on-down", "reset", plain, line(on(5, Balancer, "down"), endedAt(orphan, "", "fin", 4)), "the canary's connection ended by fin, not rst"},
+		{"one with a connection that nobody watched", "on-down", "close", plain, line(on(5, Balancer, "down")), "nobody saw what became of a connection to a backend that was down"},
+		{"a backend that never died", "on-down", "close", plain, nil, "no backend was found to be down"},
+
+		{"a burst that a route used up", "burst", "1MB", plain, line(on(5, Balancer, "applied", front("n1"), why("burst"))), ""},
+		{"a burst that only a canary used up", "burst", "1MB", plain, line(on(5, Balancer, "applied", front(CanaryFront), why("burst")), on(1, Balancer, "applied", front("n1"), why("bandwidth"))),
+			"no route used it up, so that none met the bandwidth; what happens then shows with a smaller burst"},
+
 		{"balancing that nobody saw", "balance", "least-connections", plain, nil, "connections did not reach several nodes"},
 	} {
 		t.Run(c.setting+"/"+c.name, func(t *testing.T) {

@@ -18,8 +18,9 @@ type chorus struct {
 	rec    *Recorder
 	voices []*voice
 
-	mu    sync.Mutex
-	ticks []*tick
+	mu     sync.Mutex
+	ticks  []*tick
+	latest time.Duration // when anything was heard last
 }
 
 type voice struct {
@@ -104,7 +105,7 @@ func (c *chorus) hear(v *voice, m *nats.Msg) {
 	if !t.heard[key] {
 		t.heard[key] = true
 		t.slowest = max(t.slowest, now-t.at)
-		t.last = now
+		t.last, c.latest = now, now
 	}
 }
 
@@ -131,7 +132,6 @@ func (c *chorus) heard(seq int) bool {
 // talk says a round every 25 ms for at least least, until ten rounds in a row were heard by all and
 // well agrees, or until limit is over. It reports whether all was well in the end.
 func (c *chorus) talk(ctx context.Context, least, limit time.Duration, well func() bool) bool {
-	const convinced = 10 // rounds in a row, a quarter of a second: more than one lucky moment
 	start := c.rec.Now()
 	first := -1
 	pace := time.NewTicker(each)
@@ -149,12 +149,7 @@ func (c *chorus) talk(ctx context.Context, least, limit time.Duration, well func
 		if c.rec.Now()-start < least {
 			continue
 		}
-		// The newest round may still be under way; the ten before it should have arrived.
-		good := seq-convinced >= first
-		for back := 1; good && back <= convinced; back++ {
-			good = c.heard(seq - back)
-		}
-		if good && (well == nil || well()) {
+		if c.convinced(first) && (well == nil || well()) {
 			c.drain(ctx, first)
 			return true
 		}
@@ -163,15 +158,47 @@ func (c *chorus) talk(ctx context.Context, least, limit time.Duration, well func
 	return false
 }
 
-// drain gives the rounds from first on a last moment to be heard.
+// convinced reports whether ten rounds in a row, a quarter of a second, were heard by all, and whatever was said
+// after them may still be under way: it has had no more time than they took.
+func (c *chorus) convinced(first int) bool {
+	const enough = 10 // more than one lucky moment
+	all := len(c.all())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := len(c.ticks) - 2 // the newest round is hardly said
+	last := before
+	for last >= first && len(c.ticks[last].heard) < all {
+		last--
+	}
+	if last-enough+1 < first {
+		return false
+	}
+	var usual time.Duration
+	for _, t := range c.ticks[last-enough+1 : last+1] {
+		if len(t.heard) < all {
+			return false
+		}
+		usual = max(usual, t.slowest)
+	}
+	return last == before || c.rec.Now()-c.ticks[last+1].at <= usual+each
+}
+
+// drain gives the rounds from first on a last moment to be heard: half a second, a hundred times what a local
+// delivery takes, from the last thing that was heard, since what is slow is not lost.
 func (c *chorus) drain(ctx context.Context, first int) {
-	// Half a second is a hundred times what a local delivery takes.
-	limited, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	limited, cancel := context.WithTimeout(ctx, back)
 	defer cancel()
 	c.mu.Lock()
 	last := len(c.ticks)
 	c.mu.Unlock()
+	began := c.rec.Now()
 	until(limited, func() bool {
+		c.mu.Lock()
+		over := c.rec.Now()-max(began, c.latest) >= 500*time.Millisecond
+		c.mu.Unlock()
+		if over {
+			return true
+		}
 		for seq := max(first, 0); seq < last; seq++ {
 			if !c.heard(seq) {
 				return false

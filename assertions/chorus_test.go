@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -96,5 +97,59 @@ func TestDrainWaitsForWhatIsUnderWayButNotForEver(t *testing.T) {
 		if c.drain(t.Context(), 0); c.rec.Now() != began {
 			t.Errorf("waited %s for nothing", c.rec.Now()-began)
 		}
+	})
+}
+
+// What is slow is not lost: a path that takes 300 ms carries what was said last when the talk is over.
+func TestChorusIsPatientWithASlowPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const slow = 300 * time.Millisecond
+		c := choir(NewRecorder())
+		arrives := func() { // all that was said that long ago is heard now
+			for seq, tick := range c.ticks {
+				if c.rec.Now()-tick.at < slow || len(tick.heard) > 0 {
+					continue
+				}
+				for _, h := range c.all() {
+					for _, v := range c.voices {
+						if v.node == h.to && v.account == h.account {
+							c.hear(v, &nats.Msg{Subject: "say." + h.from, Data: []byte(strconv.Itoa(seq))})
+						}
+					}
+				}
+			}
+		}
+		for c.rec.Now() < time.Second {
+			c.begin()
+			rest(t.Context(), each)
+			arrives()
+		}
+		if !c.convinced(0) {
+			t.Error("every round came through, 300 ms later, and it does not count")
+		}
+		if c.convinced(len(c.ticks) - 10) {
+			t.Error("nothing said from that round on was heard yet")
+		}
+		go func() {
+			rest(t.Context(), each)
+			for range 20 {
+				arrives()
+				rest(t.Context(), each)
+			}
+		}()
+		c.drain(t.Context(), 0)
+		if !c.heard(len(c.ticks) - 1) {
+			t.Error("what was under way was given up")
+		}
+
+		// Now the path is cut: what comes after is overdue before long.
+		for range 20 {
+			c.begin()
+			rest(t.Context(), each)
+		}
+		if c.convinced(0) {
+			t.Error("half a second of silence on a path of 300 ms went unnoticed")
+		}
+		synctest.Wait()
 	})
 }

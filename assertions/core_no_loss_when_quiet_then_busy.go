@@ -37,6 +37,8 @@ func judgeQuietThenBusy(h History) []Finding {
 	}
 	finished := min(spells, len(talks(h)))
 	switch {
+	case said == 0 && len(saidWhen(h, unformed)) > 0:
+		return judgeUnformed(h)
 	case said == 0:
 		return unseen("nothing was published after a quiet spell")
 	case len(lost) == 0 && finished < Spells:
@@ -62,6 +64,25 @@ func judgeQuietThenBusy(h History) []Finding {
 			Measured: measured, Advice: quietAdvice(h.Terms), Marginal: later < 2*tolerance}}
 	}
 	return held(fmt.Sprintf("all %d messages after %s arrived", said, plural(spells, "quiet spell")), measured...)
+}
+
+// judgeUnformed judges what was said though the mesh had never been whole.
+func judgeUnformed(h History) []Finding {
+	said := 0
+	for _, e := range saidWhen(h, unformed) {
+		said += e.Count
+	}
+	lost := h.Filter(func(e Event) bool { return e.From == Client && e.Kind == "unheard" && e.Why == unformed })
+	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages")}
+	if len(lost) == 0 {
+		return []Finding{{Verdict: Risky, Got: "no message lost, but the full mesh never formed", Measured: measured, Advice: unformedAdvice(h), Firm: true}}
+	}
+	return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost, the full mesh never formed: %s", len(lost), said, deafPairs(lost)),
+		Measured: measured, Advice: unformedAdvice(h), Evidence: sample(lost), Firm: true}}
+}
+
+func saidWhen(h History, phase string) []Event {
+	return h.Filter(func(e Event) bool { return e.From == Client && e.Kind == "said" && e.Why == phase })
 }
 
 // talks are the ends of what was said after each quiet spell: whether the routes were whole again.

@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -286,4 +287,23 @@ func TestRoutesNoticeSilence(t *testing.T) {
 		{name: "four spells are not enough to be safe", terms: silent, events: line(spells(4), end), want: Skipped, got: "4 of 5 quiet spells finished"},
 		{name: "an empty history is skipped", terms: silent, want: Skipped, got: "no quiet spell was watched to its end"},
 	})
+}
+
+// Pings keep nothing alive that never came to be.
+func TestPingsAreNoAdviceForAMeshThatNeverFormed(t *testing.T) {
+	terms := idleFor(20, "fin")
+	terms.Settings["inspection"] = "http"
+	never := line(on(1, Server, "mesh-partial"), watching(10, 70), on(71, Client, "said", many(18), why(unformed)),
+		missed(unformed, 71, 18, "A", "n1", "n2"), on(72, Client, "unhealed"))
+	pings := func(a Advice) bool { return a.Nats["cluster.ping_interval"] != "" }
+	for _, judge := range []func(History) []Finding{judgeStayUp, judgeQuietThenBusy} {
+		advice := judge(History{Terms: terms, Events: never})[0].Advice
+		if slices.ContainsFunc(advice, pings) || advice[0].Set["inspection"] != "none" {
+			t.Errorf("%+v", advice)
+		}
+		ended := line(never, on(30, Balancer, "expired", conn("a"), front("n1"), why("idle-timeout")))
+		if advice = judge(History{Terms: terms, Events: ended})[0].Advice; !slices.ContainsFunc(advice, pings) {
+			t.Errorf("routes that came to be and were ended for their silence: %+v", advice)
+		}
+	}
 }

@@ -82,6 +82,33 @@ var proofs = map[string]func(h History, value string) string{
 		}
 		return ""
 	},
+	"on-down": func(h History, value string) string {
+		if _, ok := h.First(Balancer, "down"); !ok {
+			return "no backend was found to be down"
+		}
+		e, ended := ended(h, orphan, "")
+		switch want := map[string]string{"close": "fin", "reset": "rst"}[value]; {
+		case !ended:
+			if _, kept := h.First(Probe, "kept"); !kept {
+				return "nobody saw what became of a connection to a backend that was down"
+			}
+			if want != "" {
+				return "the canary's connection outlived its backend"
+			}
+		case want == "":
+			return "the canary's connection ended with its backend"
+		case e.How != want:
+			return fmt.Sprintf("the canary's connection ended by %s, not %s", e.How, want)
+		}
+		return ""
+	},
+	// Every connection is counted from its beginning; only one that has used its burst up meets the bandwidth.
+	"burst": func(h History, value string) string {
+		if !slices.ContainsFunc(h.Events, func(e Event) bool { return e.From == Balancer && e.Kind == "applied" && e.Why == "burst" && onRoute(e) }) {
+			return "no route used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
+		}
+		return ""
+	},
 	"engine": func(_ History, value string) string {
 		if value != "simulated" {
 			return "the balancer was simulated"
@@ -235,9 +262,9 @@ var families = []family{
 	{settings: []string{"source-ports", "port-reuse-delay", "port-exhaustion"}, off: "none", fills: true},
 	{settings: []string{"max-connections", "connection-limit"}, off: "none", fills: true},
 	{settings: []string{"connect-rate"}, off: "none", fills: true},
-	{settings: []string{"health-check", "health-interval", "health-fall", "on-down"}, off: "off", down: true},
+	{settings: []string{"health-check", "health-interval", "health-fall"}, off: "off", down: true},
 	{settings: []string{"latency", "jitter"}, off: "none"},
-	{settings: []string{"bandwidth", "burst"}, off: "none"},
+	{settings: []string{"bandwidth"}, off: "none"},
 	{settings: []string{"slice"}, off: "none"},
 }
 

@@ -9,6 +9,9 @@ import (
 // ping interval the silence began, so it takes several.
 const Spells = 5
 
+// unformed is when a quiet lab speaks whose mesh was never whole.
+const unformed = "unformed"
+
 // quietly leaves the routes alone for a whole spell, again and again, and speaks up at the very moment
 // at which the balancer ends one of them: a gap is measured, not hoped for. In the first window it only
 // watches, so that closes can be counted.
@@ -26,7 +29,10 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 	rest(ctx, t.Terms.Watch())
 	rec.Add(Event{From: Lab, Kind: "watch-end"})
 	if !rec.Saw(Server, "mesh-full") {
-		// It had its time. There is no quiet to break.
+		// It had its time. There is no quiet to break, but what is said now is promised all the same.
+		first := c.next()
+		c.talk(ctx, time.Second, time.Second, nil)
+		c.report(first, unformed)
 		rec.Add(Event{From: Client, Kind: "unhealed"})
 		return ctx.Err()
 	}

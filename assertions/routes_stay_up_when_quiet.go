@@ -33,11 +33,12 @@ func judgeStayUp(h History) []Finding {
 	said := closesSpoken(h.Terms, len(closed), watched)
 	begin, _ := h.First(Lab, "watch-begin")
 	if e, found := h.First(Client, "unhealed"); found {
-		never := "; there was no full mesh from the start, though every node lived"
+		never, advice := "; there was no full mesh from the start, though every node lived", unformedAdvice(h)
 		if formed(h, begin.At) {
+			advice = quietAdvice(h.Terms)
 			never = fmt.Sprintf("; the routes were not all up again within %s of a quiet spell, though every node lived", healingTime(h, e))
 		}
-		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: append(sample(closed), e), Firm: true}}
+		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: advice, Evidence: append(sample(closed), e), Firm: true}}
 	}
 	// None is closed behind a balancer that only forwards: the control would not be safe.
 	if len(closed) > 0 {

@@ -45,6 +45,7 @@ type Canary struct {
 	// Knock is what a connection says first, for a balancer that wants to hear the client before it goes on, or
 	// puts bytes of its own in front; empty for others.
 	Knock    []byte
+	Provoke  []byte        // what an inspection acts on that waits for certain bytes; empty for others
 	Patience time.Duration // how long the balancer itself waits before it goes on
 }
 

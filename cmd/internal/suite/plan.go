@@ -6,7 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -233,13 +232,19 @@ func (s scenario) beyond() string {
 	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" && slices.Contains(s.top, "hairpin") {
 		return "hairpin=denied: with one frontend a node nobody is balanced back to itself; add --set frontends=shared"
 	}
-	for _, limit := range []string{"source-ports", "max-connections", "connect-rate"} {
-		if n, err := strconv.Atoi(s.settings[limit]); err == nil && n > assertions.Fillable && len(s.order) == 1 {
+	if name := "on-down"; slices.Contains(s.top, name) && s.profile.Value("health-check") == "off" {
+		return fmt.Sprintf("%s=%s: without health checks no backend is ever found to be down; add --set health-check=tcp", name, s.settings[name])
+	}
+	for _, limit := range limits {
+		if n := count(s.settings[limit]); n > assertions.Fillable && len(s.order) == 1 {
 			return fmt.Sprintf("%s=%d: a cluster of three nodes comes nowhere near it, and the tester can reach limits of up to %d only", limit, n, assertions.Fillable)
 		}
 	}
 	return ""
 }
+
+// limits are the settings that show only once connections reach them.
+var limits = []string{"source-ports", "max-connections", "connect-rate"}
 
 // fronts is the frontends setting, per-node where nothing is said: one address for all nodes is what a
 // route must not be dialled through.
@@ -331,7 +336,7 @@ func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
 		if slices.Contains(s.mute, name) {
 			delete(l.proves, name)
 		}
-		if n, err := strconv.Atoi(value); value == "none" || err == nil && n > assertions.Fillable {
+		if value == "none" || slices.Contains(limits, name) && count(value) > assertions.Fillable {
 			delete(l.proves, name) // what is switched off needs no proof, and what nothing here can reach has none
 		}
 	}

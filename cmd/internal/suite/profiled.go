@@ -69,6 +69,7 @@ var details = map[string][]string{"source-ports": {"port-reuse-delay", "port-exh
 // heed puts down what has to be known about a profile here: what its vendor would not take, what cannot act,
 // and what is simulated as something shorter.
 func (s *scenario) heed(wanted float64) {
+	s.doNothing()
 	if s.from.given == "" {
 		return
 	}
@@ -76,19 +77,13 @@ func (s *scenario) heed(wanted float64) {
 		s.note(s.profile.Beyond(name))
 	}
 	// A setting that was given is judged as it is, or skipped with the reason.
-	ofProfile := func(name string) bool { return s.settings[name] != "" && !slices.Contains(s.top, name) }
+	ofProfile := s.ofProfile
 	if s.fronts() == "per-node" {
 		if ofProfile("balance") {
 			s.silence("balance", "with one frontend a node there is one backend behind each, and nothing to balance")
 		}
 		if ofProfile("hairpin") && s.settings["hairpin"] != "allowed" {
 			s.silence("hairpin", "with one frontend a node nobody is balanced back to itself")
-		}
-	}
-	for _, name := range []string{"source-ports", "max-connections", "connect-rate"} {
-		if ofProfile(name) && count(s.settings[name]) > assertions.Fillable {
-			s.silence(name, fmt.Sprintf("the lab comes nowhere near it; the tester can reach limits of up to %d", assertions.Fillable))
-			s.mute = append(s.mute, details[name]...)
 		}
 	}
 	if wanted <= 1 {
@@ -104,6 +99,27 @@ func (s *scenario) heed(wanted float64) {
 			s.note(fmt.Sprintf("%s=%s is simulated as %s, which is as far beyond the routes' pings of %s; --time-scale 1 waits for it in full",
 				name, s.settings[name], s.profile.Value(name), s.routing().PingInterval))
 		}
+	}
+}
+
+// ofProfile reports whether a setting is the profile's own word.
+func (s *scenario) ofProfile(name string) bool {
+	return s.settings[name] != "" && !slices.Contains(s.top, name)
+}
+
+// doNothing says which settings cannot show in this lab beside others that can. One that was given alone is
+// skipped with the reason.
+func (s *scenario) doNothing() {
+	for _, name := range limits {
+		if (s.ofProfile(name) || len(s.order) > 1) && count(s.settings[name]) > assertions.Fillable {
+			s.silence(name, fmt.Sprintf("the lab comes nowhere near it; the tester can reach limits of up to %d", assertions.Fillable))
+			s.mute = append(s.mute, details[name]...)
+		}
+	}
+	if s.profile.Value("health-check") != "off" {
+		s.note("no node fails in this run: health checks are judged by what they do to healthy ones")
+	} else if s.ofProfile("on-down") {
+		s.silence("on-down", "without health checks no backend is ever found to be down")
 	}
 }
 

@@ -1,8 +1,10 @@
 package suite
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -261,7 +263,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, client assertions.C
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
 	target := assertions.Target{Client: client, Terms: terms,
-		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Health: health, Knock: knock(l.profile), Patience: patience(l.profile)}}
+		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Health: health, Knock: knock(l.profile), Provoke: provocation(l.profile), Patience: patience(l.profile)}}
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
@@ -345,6 +347,31 @@ func knock(p proxies.Profile) []byte {
 	}
 	return nil
 }
+
+// provocation is what a balancer of that profile does not let pass unnoticed, for an inspection that waits for
+// bytes which routes may never say.
+func provocation(p proxies.Profile) []byte {
+	for _, b := range p.Behaviours {
+		i, ok := b.(proxies.Inspection)
+		switch {
+		case !ok || i.Limit > most:
+		case i.Kind == "signature":
+			if digits, isHex := strings.CutPrefix(i.Pattern, "hex:"); isHex {
+				pattern, _ := hex.DecodeString(digits) // Check has seen to it
+				return pattern
+			}
+			return []byte(i.Pattern)
+		case i.Kind == "line-limit":
+			return append(bytes.Repeat([]byte{'x'}, int(i.Limit)+2), '\n') // beyond the limit by more than a line's end
+		case i.Kind == "hold":
+			return []byte{'x'} // less than any buffer but one of a byte, which holds nothing
+		}
+	}
+	return nil
+}
+
+// most is the longest line that the tester says to reach a limit.
+const most = 16 << 20
 
 // patience is how long such a balancer waits of its own accord.
 func patience(p proxies.Profile) time.Duration {
