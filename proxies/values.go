@@ -183,14 +183,22 @@ func Meant(given string, names []string) string {
 // most is how many near names an error names; more is a list, not a suggestion.
 const most = 3
 
-// near lists the names that a mistyped one may stand for, the nearest first: those within a third of
-// its length in edits, and failing these, those that contain it.
+// near lists the names that a mistyped one may stand for, the nearest first: those that go on after it and a
+// dash, failing these those within a third of its length in edits, and failing these those that contain it.
 func near(given string, names []string) []string {
 	given = strings.ReplaceAll(strings.ToLower(strings.TrimSpace(given)), "_", "-")
 	if given == "" {
 		return nil
 	}
 	var close []string
+	for _, n := range names {
+		if strings.HasPrefix(n, given+"-") && !slices.Contains(names, given) {
+			close = append(close, n) // one of a family, which is nearer than any slip
+		}
+	}
+	if len(close) > 0 {
+		return close[:min(len(close), most)]
+	}
 	for _, n := range names {
 		if levenshtein.ComputeDistance(given, n) <= max(1, len(given)/3) {
 			close = append(close, n)

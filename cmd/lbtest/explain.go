@@ -46,6 +46,9 @@ func (p *program) explainCommand() *cobra.Command {
 				explain = func(w io.Writer) { explainProfile(w, own, args[0]) }
 			}
 			if explain == nil {
+				if len(near(args[0], explainable())) == 0 {
+					return fmt.Errorf("unknown name %q: lbtest list topologies, settings, profiles or assertions has those there is something to say about", args[0])
+				}
 				return unknown("name", args[0], explainable())
 			}
 			var b strings.Builder

@@ -175,6 +175,15 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 	}
 }
 
+func TestALongListDoesNotBuryWhatWasMeant(t *testing.T) {
+	for _, args := range []string{"explain idle-timout", "explain nosuchthingatall"} {
+		var l lab
+		if l.run(strings.Fields(args)...); len(l.log.String()) > 200 {
+			t.Errorf("%s: %s", args, l.log.String())
+		}
+	}
+}
+
 func TestWhatThePlanRefusesIsBadUsage(t *testing.T) {
 	l := lab{err: errors.New(`unknown setting "idle"`)}
 	if got := l.run("--topology", "routes-behind-lb", "--set", "idle=1s"); got != exitUsage {

@@ -8,11 +8,17 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
+// many is how many names an error lists beside those that were probably meant. Longer lists bury the suggestion.
+const many = 20
+
 // unknown is the error for a name that does not exist: what was given, what was probably meant, what exists.
 func unknown(what, given string, known []string) error {
 	meant := ""
 	if names := near(given, known); len(names) > 0 {
 		meant = fmt.Sprintf(", did you mean %s?", strings.Join(names, " or "))
+		if len(known) > many {
+			return fmt.Errorf("unknown %s %q%s", what, given, meant)
+		}
 	}
 	return fmt.Errorf("unknown %s %q%s (%s)", what, given, meant, strings.Join(known, ", "))
 }

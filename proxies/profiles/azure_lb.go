@@ -10,8 +10,8 @@ func init() {
 	const (
 		source                = "Azure, Load Balancer articles (TCP reset and idle timeout, concepts, troubleshooting backend traffic, health probes), and the Terraform provider azurerm's lb_rule"
 		assumedBalance        = "stands for a hash over the five-tuple, which spreads connections as chance does"
-		note                  = "An unhealthy backend gets no new connections and keeps its live ones: --set health-check=tcp --set health-interval=5s --set on-down=keep."
-		source2               = "Azure, Load Balancer article on outbound connections, and the Terraform provider azurerm's lb_outbound_rule"
+		unhealthy             = "An unhealthy backend gets no new connections and keeps its live ones: --set health-check=tcp --set health-interval=5s --set on-down=keep."
+		outboundSource        = "Azure, Load Balancer article on outbound connections, and the Terraform provider azurerm's lb_outbound_rule"
 		assumedPortReuseDelay = "not documented for the same destination; the default is kept"
 		assumedPortExhaustion = "an unanswered SYN is assumed, as of any NAT"
 	)
@@ -21,7 +21,7 @@ func init() {
 		Unverified: doubts("balance", assumedBalance),
 		Ranges:     settable(240*time.Second, 6000*time.Second),
 		Notes: []string{
-			note,
+			unhealthy,
 		},
 	}, "idle-timeout=240s", "idle-expiry=silent", "idle-keepalive=counts", "balance=random", "hairpin=denied")
 	register(proxies.Profile{
@@ -30,7 +30,7 @@ func init() {
 		Unverified: doubts("balance", assumedBalance),
 		Ranges:     settable(240*time.Second, 6000*time.Second),
 		Notes: []string{
-			note,
+			unhealthy,
 		},
 	}, "idle-timeout=240s", "idle-expiry=rst", "idle-keepalive=counts", "balance=random", "hairpin=denied")
 	register(proxies.Profile{
@@ -47,7 +47,7 @@ func init() {
 	}, "idle-timeout=240s", "idle-expiry=silent", "idle-keepalive=counts", "balance=random", "hairpin=denied")
 	register(proxies.Profile{
 		Name: "azure-lb-outbound", About: "Azure Load Balancer, outbound rule, pool of up to 50 machines",
-		Source: source2, Checked: "March 2022",
+		Source: outboundSource, Checked: "March 2022",
 		Unverified: doubts(
 			"port-reuse-delay", assumedPortReuseDelay,
 			"port-exhaustion", assumedPortExhaustion,
@@ -56,7 +56,7 @@ func init() {
 	}, "idle-timeout=240s", "idle-expiry=silent", "idle-keepalive=counts", "source-ports=1024", "port-exhaustion=swallow")
 	register(proxies.Profile{
 		Name: "azure-lb-outbound-large", About: "Azure Load Balancer, outbound ports as allotted by default in a pool of 801 to 1000 machines",
-		Source: source2, Checked: "March 2022",
+		Source: outboundSource, Checked: "March 2022",
 		Unverified: doubts(
 			"port-reuse-delay", assumedPortReuseDelay,
 			"port-exhaustion", assumedPortExhaustion,

@@ -317,3 +317,9 @@ func TestABadRegistrationStopsTheProgram(t *testing.T) {
 
 // later are settings that notes name and no behaviour speaks for yet.
 var later = []string{"node-fault"}
+
+func TestAFamilyIsNearerThanASlip(t *testing.T) {
+	if _, err := Find("aws-nlb"); err == nil || !strings.Contains(err.Error(), "did you mean aws-nlb-tcp or ") || strings.Contains(err.Error(), "aws-alb") {
+		t.Errorf("got %v", err)
+	}
+}

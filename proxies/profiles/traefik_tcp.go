@@ -6,8 +6,8 @@ func init() {
 	const (
 		source         = "traefik/traefik, pkg/server/router/tcp/router.go, pkg/server/server_entrypoint_tcp.go, pkg/tcp/proxy.go"
 		assumedBalance = "weighted round robin with equal weights, as its services are described"
-		note           = "When one side has sent its FIN the other is ended 100ms later, which is not simulated."
-		note2          = "PROXY v1 and v2 can be turned on: --set proxy-protocol=v2."
+		halfClose      = "When one side has sent its FIN the other is ended 100ms later, which is not simulated."
+		proxyHeaders   = "PROXY v1 and v2 can be turned on: --set proxy-protocol=v2."
 	)
 	register(proxies.Profile{
 		Name: "traefik-tcp", About: "Traefik, TCP router, entrypoint with TCP routers only",
@@ -15,8 +15,8 @@ func init() {
 		Unverified: doubts("balance", assumedBalance),
 		Ranges:     fixed(0),
 		Notes: []string{
-			note,
-			note2,
+			halfClose,
+			proxyHeaders,
 		},
 	}, "idle-timeout=none", "balance=round-robin", "hairpin=allowed")
 	register(proxies.Profile{
@@ -25,8 +25,8 @@ func init() {
 		Unverified: doubts("balance", assumedBalance),
 		Ranges:     fixed(0),
 		Notes: []string{
-			note,
-			note2,
+			halfClose,
+			proxyHeaders,
 		},
 	}, "idle-timeout=none", "balance=round-robin", "hairpin=allowed", "inspection=client-first", "inspection-delay=60s", "inspection-verdict=close")
 }

@@ -191,7 +191,13 @@ func sampleProfiles() Report {
 	} {
 		s := b.scenario(p.verdict, 20, "idle-timeout=350s")
 		s.Name, s.Notes = "routes-behind-lb/"+p.name, p.notes
-		s.Profile, _, _ = strings.Cut(p.name, ",")
+		own, given, _ := strings.Cut(p.name, ",")
+		s.Profile = own
+		s.Reproduce = "lbtest --topology routes-behind-lb --profile " + own
+		if given != "" {
+			s.Reproduce += " --set " + given
+		}
+		s.Reproduce += " --seed 7"
 		s.Source = "Acme, administration guide, chapter 7 (May 2026)"
 		s.Unverified = map[string]string{"idle-expiry": "not documented; judged under fin, rst, silent and rst-on-next, of which the worst counts"}
 		switch p.verdict {
