@@ -57,7 +57,7 @@ var standing = map[string]Advice{
 	"max-connections": {Target: "load-balancer", Text: "no connection limit that the routes can reach: every pair of nodes takes a connection a pool index and one for the system account", Set: map[string]string{"max-connections": "none"}},
 	"connect-rate":    {Target: "load-balancer", Text: "no limit on new connections that a cluster's start can reach", Set: map[string]string{"connect-rate": "none"}},
 	"hairpin":         {Target: "load-balancer", Text: "hairpinning, or client address preservation off", Set: map[string]string{"hairpin": "allowed"}},
-	"health-check":    {Target: "load-balancer", Text: "health checks at the monitoring port's /healthz rather than at the port of routes", Set: map[string]string{"health-check": "http"}},
+	"health-check":    {Target: "load-balancer", Text: "health checks of routes by TCP, or of /healthz?js-enabled-only=true: plain /healthz fails until JetStream has a meta leader, whose election needs the routes", Set: map[string]string{"health-check": "tcp"}},
 	"latency":         {Target: "load-balancer", Text: "nodes of one cluster near each other: a cluster across regions is what gateways and leaf nodes are for", Set: map[string]string{"latency": "none"}},
 	"bandwidth":       {Target: "load-balancer", Text: "more bandwidth between nodes than the cluster replicates", Set: map[string]string{"bandwidth": "none"}},
 }
@@ -65,6 +65,10 @@ var standing = map[string]Advice{
 // standingAdvice is what helps against the settings that a run was given.
 func standingAdvice(t Terms) []Advice {
 	var advice []Advice
+	if v := t.Settings["on-down"]; v != "" && v != "keep" {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "live routes of a backend that fails its checks left alone: a node that is still electing fails them too, and needs the routes for that",
+			Set: map[string]string{"on-down": "keep"}})
+	}
 	for _, f := range families {
 		value, given := t.Settings[f.settings[0]]
 		if a, known := standing[f.settings[0]]; known && given && value != f.off && a.Set[f.settings[0]] != value {

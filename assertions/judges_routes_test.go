@@ -307,3 +307,12 @@ func TestPingsAreNoAdviceForAMeshThatNeverFormed(t *testing.T) {
 		}
 	}
 }
+
+func TestChecksThatEndLiveRoutesAreAdvisedAgainst(t *testing.T) {
+	terms := threeNodes()
+	terms.Settings = map[string]string{"health-check": "http", "on-down": "reset"}
+	advice := standingAdvice(terms)
+	if len(advice) != 2 || advice[0].Set["on-down"] != "keep" || advice[1].Set["health-check"] != "tcp" {
+		t.Errorf("%+v", advice)
+	}
+}
