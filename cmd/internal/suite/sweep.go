@@ -14,7 +14,7 @@ var sweeps = map[string][][]string{
 		// PROXY header is understood on the client port only.
 		[]string{"inspection=client-first"}, []string{"inspection=http"}, []string{"proxy-protocol=v2"},
 		// Three pairs of nodes hold four routes each: 12 connections in all, 8 of them with each node.
-		[]string{"source-ports=3"}, []string{"source-ports=100"}, []string{"max-connections=8"}, []string{"max-connections=100"},
+		[]string{"source-ports=2"}, []string{"source-ports=100"}, []string{"max-connections=8"}, []string{"max-connections=100"},
 		// Raft's followers call an election after 4 to 9 s of silence.
 		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=6s"}, []string{"stall=12s"},
 		[]string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
