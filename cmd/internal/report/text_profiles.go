@@ -6,27 +6,28 @@ import (
 )
 
 // profiles says of each load balancer that was asked about by name what its numbers stand on, what is assumed
-// where they say nothing, and what else is to be known about it here.
+// where they say nothing, and of every scenario what else is to be known about it here.
 func (p *page) profiles() {
 	told := map[string]bool{}
 	for _, s := range p.r.Scenarios {
+		about := "profile " + s.Profile
 		if s.Profile == "" {
-			continue
+			about = s.Name
 		}
 		var notes []string
 		for _, note := range s.Notes {
-			if !told[s.Profile+note] {
+			if !told[about+note] {
 				notes = append(notes, note)
 			}
-			told[s.Profile+note] = true
+			told[about+note] = true
 		}
-		first := !told[s.Profile]
-		told[s.Profile] = true
+		first := !told[about] && s.Profile != ""
+		told[about] = true
 		if !first && len(notes) == 0 {
 			continue
 		}
 		p.line("")
-		p.line("profile " + clean(s.Profile))
+		p.line(clean(about))
 		if first {
 			if s.Source != "" {
 				p.field(2, "source", s.Source)
