@@ -503,3 +503,14 @@ func TestAStallHoldsBytesThoughToxicsChange(t *testing.T) {
 	l.resume()
 	hears(t, server, "later")
 }
+func TestTakingAResetPeerOffThatHasDroppedBytesEndsTheConnection(t *testing.T) {
+	l := start(t, Direct())
+	client, server := l.connect()
+	l.set(at(Up, "reset_peer", map[string]int{"timeout": int(time.Hour.Milliseconds())}))
+	io.WriteString(client, "dropped")
+	expect(t, "server", server, silence)
+	l.set() // toxiproxy's own waits its time out, and ends the connection all the same
+	expect(t, "server", server, rst)
+	expect(t, "client", client, rst)
+	l.tells("n1#1", "begin", "expired rst reset_peer", "end rst reset_peer")
+}

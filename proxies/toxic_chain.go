@@ -353,7 +353,7 @@ func (c *chain) drain() {
 		switch {
 		case !open:
 			if by := c.cutBy(); by != "" {
-				f.End(Close, by)
+				f.End(cutting(by), by)
 			}
 			f.delivered(c.d)
 			return

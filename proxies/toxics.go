@@ -105,6 +105,21 @@ func (r *resetPeer) bind(f *Flow) { r.flow = f }
 // not put off.
 func (r *resetPeer) NewState() any { return new(time.Time) }
 
+// Cleanup implements toxics.CleanupToxic: a connection that bytes are missing of is reset at once.
+func (*resetPeer) Cleanup(stub *toxics.ToxicStub) {
+	if at, ok := stub.State.(*time.Time); ok && !at.IsZero() {
+		stub.Close()
+	}
+}
+
+// cutting is the manner in which a type of toxic ends a connection early.
+func cutting(kind string) Ending {
+	if kind == "reset_peer" {
+		return Reset
+	}
+	return Close
+}
+
 // Pipe implements toxics.Toxic.
 func (r *resetPeer) Pipe(stub *toxics.ToxicStub) {
 	at := stub.State.(*time.Time)
