@@ -77,6 +77,8 @@ func (b Bandwidth) check() error {
 // Scaled implements Behaviour.
 func (b Bandwidth) Scaled(float64) Behaviour { return b }
 
+func (b Bandwidth) stages() bool { return b.Rate > 0 }
+
 // Start implements Behaviour.
 func (b Bandwidth) Start() Policy { return b }
 
@@ -85,7 +87,7 @@ const kilo = 1000
 
 // Admit implements Policy.
 func (b Bandwidth) Admit(f *Flow) error {
-	if b.Rate == 0 {
+	if !b.stages() {
 		return nil
 	}
 	for _, d := range []Direction{Up, Down} {

@@ -80,12 +80,14 @@ func (l Latency) check() error {
 // Scaled implements Behaviour: a path is as long as it is.
 func (l Latency) Scaled(float64) Behaviour { return l }
 
+func (l Latency) stages() bool { return l.Delay > 0 }
+
 // Start implements Behaviour.
 func (l Latency) Start() Policy { return l }
 
 // Admit implements Policy.
 func (l Latency) Admit(f *Flow) error {
-	if l.Delay == 0 {
+	if !l.stages() {
 		return nil
 	}
 	delay := Toxic{Type: "latency", Attributes: map[string]int64{"latency": l.Delay.Milliseconds(), "jitter": l.Jitter.Milliseconds()}}

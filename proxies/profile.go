@@ -217,3 +217,14 @@ func (p Profile) Strikes() bool {
 		return strikes
 	})
 }
+
+// stager is a behaviour that may put toxics into every connection.
+type stager interface{ stages() bool }
+
+// Stages says whether the profile puts toxics into its connections, which are then carried at some cost.
+func (p Profile) Stages() bool {
+	return slices.ContainsFunc(p.Behaviours, func(b Behaviour) bool {
+		s, ok := b.(stager)
+		return ok && s.stages()
+	})
+}

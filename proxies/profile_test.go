@@ -212,6 +212,17 @@ func TestStrikesAreEvents(t *testing.T) {
 	}
 }
 
+func TestStagesAreToxics(t *testing.T) {
+	for given, want := range map[string]bool{
+		"idle-timeout=5s": false, "inspection=hold": false, "latency=none": false, "bandwidth=none": false, "slice=none": false, "burst=1MB": false,
+		"latency=5ms": true, "bandwidth=1MB/s": true, "slice=100B": true,
+	} {
+		if got := with(t, given).Stages(); got != want {
+			t.Errorf("%s: got %t, want %t", given, got, want)
+		}
+	}
+}
+
 func TestDurationsReadAsOperatorsWriteThem(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "none", 5 * time.Second: "5s", 350 * time.Second: "350s", 600 * time.Second: "600s", time.Hour: "1h", 25 * time.Minute: "25m",

@@ -39,12 +39,14 @@ func (s Slice) With(setting, value string) (Behaviour, error) {
 // Scaled implements Behaviour.
 func (s Slice) Scaled(float64) Behaviour { return s }
 
+func (s Slice) stages() bool { return s.Size > 0 }
+
 // Start implements Behaviour.
 func (s Slice) Start() Policy { return s }
 
 // Admit implements Policy.
 func (s Slice) Admit(f *Flow) error {
-	if s.Size == 0 {
+	if !s.stages() {
 		return nil
 	}
 	slicer := Toxic{Type: "slicer", Attributes: map[string]int64{"average_size": s.Size, "size_variation": 0, "delay": slicePause}}

@@ -173,6 +173,8 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 			return fmt.Errorf("--tls-authority: %w", err)
 		}
 	}
+	defer setProcessors(proxies.Direct()) // for whoever goes on
+	setProcessors(profile)
 	if err := b.Serve(backends); err != nil {
 		return failure{err}
 	}
@@ -240,6 +242,7 @@ func (f *balancerFlags) obey(ctx context.Context, orders <-chan os.Signal, b *pr
 				continue
 			}
 			now = next
+			setProcessors(now)
 			log.say("reloaded: new connections meet (%s)", changed(now))
 			for _, note := range doubts(now) {
 				log.say("%s", note)
