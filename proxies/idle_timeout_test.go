@@ -190,8 +190,9 @@ func TestASilentConnectionSwallowsALittleAndThenBlocksTheWriter(t *testing.T) {
 		client, server := l.connect()
 		l.event(KindExpired)
 		client.SetWriteBuffer(64 << 10)
+		much := make([]byte, 64<<20) // on a busy machine that takes longer than the writer is given
 		client.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
-		wrote, err := client.Write(make([]byte, 64<<20))
+		wrote, err := client.Write(much)
 		if err == nil {
 			t.Fatal("64 MiB went into silence")
 		}
