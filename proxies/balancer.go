@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -37,13 +36,14 @@ type Backend struct {
 
 // Balancer is a load balancer that runs. Its methods may be called from any goroutine.
 type Balancer struct {
-	profile Profile
-	note    func(Event)
-	clock   *clock
-	watches *watches
-	loops   *loops
-	doors   []*door
-	conns   atomic.Int64 // connections so far: their names
+	profile  Profile
+	note     func(Event)
+	noteFlow func(Event) // of one connection; nil if nobody wants to know
+	clock    *clock
+	watches  *watches
+	loops    *loops
+	doors    []*door
+	conns    atomic.Int64 // connections so far: their names
 
 	rotation *rotation
 
@@ -65,12 +65,15 @@ type Balancer struct {
 
 // Listen opens a balancer's frontends: their addresses are known and connections wait in the backlog,
 // but nothing is forwarded before Serve. note is called for each event from the goroutine in which it
-// happens, so it must be quick and must not call the balancer.
+// happens, so it must be quick and must not call the balancer; nil if nobody wants to know.
 func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	b := &Balancer{profile: p, note: note, clock: newClock(), rotation: newRotation()}
+	b := &Balancer{profile: p, note: note, noteFlow: note, clock: newClock(), rotation: newRotation()}
+	if note == nil {
+		b.note = func(Event) {}
+	}
 	b.ctx, b.stop = context.WithCancelCause(context.Background())
 	b.watches = newWatches(b.ctx, b.clock)
 	b.loops = newLoops(b.clock)
@@ -240,17 +243,16 @@ func (b *Balancer) lacks(err error) {
 }
 
 // receive carries one accepted connection, from the goroutine that is its own.
-func (b *Balancer) receive(d *door, c *net.TCPConn) {
+func (b *Balancer) receive(d *door, near *leg) {
 	b.mu.Lock()
 	live := b.live
 	entered := live != nil && live.enter()
 	b.mu.Unlock()
 	if !entered { // it was accepted just before the balancer fell
-		c.SetLinger(0)
-		c.Close()
+		near.reset()
 		return
 	}
-	live.cross(d, c)
+	live.cross(d, near)
 }
 
 // renew makes a new instance, with policies that remember nothing, take the new connections.

@@ -16,7 +16,7 @@ func TestWhatThisProcessLackedIsSaidAtTheEnd(t *testing.T) {
 	b := start(t, Direct())
 	door := b.door("n1")
 	// A deadline in the past stands for the error of accept(2): it does not pass either.
-	if err := door.listener.SetDeadline(time.Unix(1, 0)); err != nil {
+	if err := door.listener.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
 	}
 	lacks := func() bool {

@@ -16,13 +16,20 @@ type door struct {
 	Front
 	addr     string
 	hold     io.Closer // keeps the port ours while nothing listens
-	listener *net.TCPListener
+	listener listener
 	backends []Backend
 	toxics   frontToxics
 	disabled atomic.Bool
 
 	accepting sync.WaitGroup // the accept loop
 	crossing  sync.WaitGroup // the connections it let in
+}
+
+// listener accepts connections until it is closed, which accept then says with an error.
+type listener interface {
+	accept() (*leg, error)
+	Close() error
+	Addr() net.Addr
 }
 
 // openDoor listens, which puts connections into the backlog.
@@ -55,8 +62,8 @@ func (d *door) reopen() error {
 	if err != nil {
 		return err
 	}
-	d.listener = l.(*net.TCPListener)
-	return nil
+	d.listener, err = newListener(l.(*net.TCPListener))
+	return err
 }
 
 // admit lets connections in, each handled in a goroutine of its own, so that none waits for another's
@@ -65,11 +72,11 @@ func (d *door) admit(b *Balancer) {
 	l := d.listener
 	d.accepting.Go(func() {
 		for {
-			c, err := l.AcceptTCP()
+			near, err := l.accept()
 			switch {
 			case err == nil:
 				b.clock.running(b.ctx.Done())
-				d.crossing.Go(func() { b.receive(d, c) })
+				d.crossing.Go(func() { b.receive(d, near) })
 			case errors.Is(err, net.ErrClosed):
 				return
 			default:

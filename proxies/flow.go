@@ -46,7 +46,7 @@ type Flow struct {
 
 	adapting sync.Mutex // held while the lane is chosen or changed
 
-	dialFrom func() (net.Addr, error)
+	dialFrom func() (*net.TCPAddr, error)
 	onEnd    []func(closedFirst bool)
 
 	after   func()    // called once when nothing of the flow is left
@@ -122,6 +122,10 @@ func (f *Flow) Send(d Direction, data []byte) error {
 	if d == Up {
 		to = f.server
 	}
+	data = data[to.writeAtOnce(data):]
+	if len(data) == 0 {
+		return nil
+	}
 	if err := to.native(); err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (f *Flow) Wrap(ctx context.Context, d Direction, within time.Duration, wrap
 
 // DialFrom has the backend dialled from addresses that next gives, one an attempt, until one is free; an
 // error of next's turns the connection away. Only in Route.
-func (f *Flow) DialFrom(next func() (net.Addr, error)) { f.dialFrom = next }
+func (f *Flow) DialFrom(next func() (*net.TCPAddr, error)) { f.dialFrom = next }
 
 // OnEnd has fn called once, when the connection is gone at both ends or was turned away. closedFirst says
 // that the balancer ended its connection to the backend by a FIN before the backend did, which leaves
@@ -584,6 +588,9 @@ func (f *Flow) endLocked(how Ending, why string) {
 }
 
 func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
+	if f.note == nil {
+		return
+	}
 	e := Event{
 		At: time.Now(), Kind: kind, Front: f.front.Name, Backend: f.backend.Name, Conn: f.id,
 		ClientAddr: f.client.remote.String(), FrontAddr: f.client.local.String(), BackendAddr: f.backend.Addr,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"reflect"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -107,15 +108,9 @@ func (i *instance) leave() { i.inside.Done() }
 
 // cross takes one connection from its acceptance to where it is forwarded, or turns it away. Whoever
 // called it has entered; the connection leaves by itself.
-func (i *instance) cross(d *door, client *net.TCPConn) {
+func (i *instance) cross(d *door, near *leg) {
 	b := i.balancer
-	near, err := newLeg(clientSide, client)
-	if err != nil {
-		b.lacks(errors.Join(err, client.Close()))
-		i.leave()
-		return
-	}
-	flow := newFlow(fmt.Sprintf("%s#%d", d.Name, b.conns.Add(1)), d.Front, near, b.clock, b.note)
+	flow := newFlow(d.Name+"#"+strconv.FormatInt(b.conns.Add(1), 10), d.Front, near, b.clock, b.noteFlow)
 	flow.toxics, flow.chance = &d.toxics, i.seed
 	if err := i.connect(d, flow); err != nil {
 		i.forget(flow)
@@ -196,23 +191,16 @@ func phase[P any](i *instance, meet func(P, context.Context, *Flow) error, f *Fl
 // dial connects the flow to its backend, from the address that a policy wants.
 func (i *instance) dial(f *Flow) error {
 	for {
-		// As with accepted connections, no keepalives of our own.
-		dialer := net.Dialer{Timeout: dialFor, KeepAlive: -1}
+		var from *net.TCPAddr
 		if f.dialFrom != nil {
-			from, err := f.dialFrom()
-			if err != nil {
+			var err error
+			if from, err = f.dialFrom(); err != nil {
 				return err
 			}
-			dialer.LocalAddr = from
-			dialer.Control = reuseAddress
 		}
-		conn, err := dialer.DialContext(i.ctx, "tcp", f.backend.Addr)
+		far, err := dialLeg(i.ctx, f.backend.Addr, from)
 		switch {
 		case err == nil:
-			far, err := newLeg(serverSide, conn.(*net.TCPConn))
-			if err != nil {
-				return errors.Join(err, conn.Close())
-			}
 			f.reached(far)
 			return nil
 		case f.dialFrom != nil && (errors.Is(err, syscall.EADDRINUSE) || errors.Is(err, syscall.EADDRNOTAVAIL)):
@@ -222,6 +210,25 @@ func (i *instance) dial(f *Flow) error {
 		}
 		return err
 	}
+}
+
+// dialNative dials with Go's own means; from is nil for any address.
+func dialNative(ctx context.Context, addr string, from *net.TCPAddr) (*leg, error) {
+	// As with accepted connections, no keepalives of our own.
+	dialer := net.Dialer{Timeout: dialFor, KeepAlive: -1}
+	if from != nil {
+		dialer.LocalAddr = from
+		dialer.Control = reuseAddress
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	far, err := newLeg(serverSide, conn.(*net.TCPConn))
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return far, nil
 }
 
 // reuseAddress lets one local port serve several backends, as one NAT address does.

@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"net"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,20 @@ func closeSocket(fd int, how Ending) {
 		takeUnread(uintptr(fd))
 	}
 	unix.Close(fd)
+}
+
+// newBareLeg is a leg whose socket is nobody's yet.
+func newBareLeg(side string, fd int, local, remote netip.AddrPort) *leg {
+	return &leg{side: side, kept: bareSocket(fd), local: local, remote: remote}
+}
+
+// writeAtOnce writes what can be written without waiting for it in Go's poller, and says how much that was; the
+// rest is for Go's means, and so is the error that there may be.
+func (l *leg) writeAtOnce(data []byte) (n int) {
+	if l.kept != nil && l.layer == nil {
+		n, _ = transmit(int32(l.kept.socket()), data)
+	}
+	return n
 }
 
 // bare takes a leg's socket out of the hands of Go's poller, which would be woken by it too.

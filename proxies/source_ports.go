@@ -126,7 +126,7 @@ func (p *ports) Route(_ context.Context, f *Flow) error {
 	from := sourceIP(f.Backend().Addr)
 	var port uint16 // 0 while it has none
 	foreign := 0    // ports that somebody else has, met by this connection
-	f.DialFrom(func() (net.Addr, error) {
+	f.DialFrom(func() (*net.TCPAddr, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if port != 0 {

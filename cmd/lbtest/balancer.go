@@ -159,7 +159,7 @@ func (p *program) balance(ctx context.Context, f *balancerFlags) (err error) {
 	}
 	defer func() { err = errors.Join(err, told.close()) }()
 
-	b, err := proxies.Listen(profile, fronts, told.note)
+	b, err := proxies.Listen(profile, fronts, told.listener())
 	if err != nil {
 		return err // an address that cannot be had is the user's to change
 	}

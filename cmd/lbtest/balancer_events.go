@@ -156,11 +156,15 @@ func (p *program) tellings(f *balancerFlags, log *lines) (*teller, error) {
 	return t, nil
 }
 
-// note is what a balancer calls.
-func (t *teller) note(e proxies.Event) {
+// listener is what a balancer calls, nil if nobody wants to know.
+func (t *teller) listener() func(proxies.Event) {
 	if t.write == nil {
-		return
+		return nil
 	}
+	return t.note
+}
+
+func (t *teller) note(e proxies.Event) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
