@@ -248,7 +248,7 @@ func explained(t *testing.T, r report.Report, why string) (judged int) {
 	t.Helper()
 	for _, s := range r.Scenarios {
 		switch {
-		case s.Verdict != assertions.Errored:
+		case s.Verdict != assertions.Errored, strings.Contains(s.Reason, "too busy to tell"): // the latter is an answer, too
 			judged++
 		case !strings.Contains(s.Reason, why):
 			t.Errorf("%s is errored because %q, want something with %q", s.Name, s.Reason, why)
