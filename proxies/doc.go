@@ -1,13 +1,14 @@
 // Package proxies says what a load balancer does, and does it: a Profile describes one, Listen runs
 // it on real sockets.
 //
-//	client ─► front ─► gate ─► instance ─► phases of Policy ─► Flow ─► lane ─┬─ copying              ─► backend
-//	          accept   shut    policies    choose, dial                      └─ chains of toxiproxy's
-//	                   in a                                                     toxics
-//	                   stall
+//	client ─► front ─► gate ─► instance ─► phases of Policy ─► Flow ─► lane ─┬─ an epoll loop (Linux)  ─► backend
+//	          accept   shut    policies    choose, dial                      ├─ copying
+//	                   in a                                                  └─ chains of toxiproxy's
+//	                   stall                                                    toxics
 //
 // Accepting, admitting, choosing and dialling are this package's own. A flow's bytes go in a lane: past the
-// toxics of a chain in each direction where a byte fault is staged, and in plain copies everywhere else.
+// toxics of a chain in each direction where a byte fault is staged; in copies of a goroutine a direction where the balancer ends TLS and on systems without epoll; and in the one
+// loop of its balancer everywhere else.
 //
 // What several settings do to one connection happens in the order of real balancers, whatever the order in which
 // they were given (the phases are in Policy):
