@@ -84,8 +84,8 @@ func newTestRuntime() *runtime {
 // open gives a runtime of which nothing may be left in the end, or skips the test where no engine answers.
 func open(t *testing.T) *runtime {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("integration: starts containers")
+	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
+		t.Skip("starts containers: make integration")
 	}
 	rt := newTestRuntime()
 	if err := rt.Usable(t.Context()); err != nil {

@@ -20,8 +20,8 @@ import (
 // inContainers builds the program as it goes into containers, or skips the test where no engine answers.
 func inContainers(t *testing.T) (user, *client.Client) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("integration: starts containers")
+	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
+		t.Skip("starts containers: make integration")
 	}
 	engine, err := client.New(client.FromEnv)
 	if err == nil {
