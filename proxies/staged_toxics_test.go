@@ -293,6 +293,45 @@ func TestAClientThatDoesNotReadHoldsUpNoChange(t *testing.T) {
 	flooding.Wait()
 }
 
+func TestWhatWaitsBehindTheEndOfAStreamOutlastsChanges(t *testing.T) {
+	l := start(t, Direct())
+	client, server := l.connect()
+	a, b, c := at(Down, "noop", nil), at(Down, "noop", nil), at(Down, "noop", nil)
+	a.Name, b.Name, c.Name = "a", "b", "c"
+	l.changed(a, b, c)
+	const size = 16 << 20 // more than all buffers hold
+	var flooding sync.WaitGroup
+	flooding.Go(func() { server.Write(make([]byte, size)); server.CloseWrite() })
+	f, read := l.flow("n1#1"), 0
+	f.mu.Lock()
+	chain := f.lane.(*toxicLane).chains[Down]
+	f.mu.Unlock()
+	buf := make([]byte, chunk)
+	until(t, "the end of the stream to go in", func() (bool, string) {
+		if chain.enter.TryLock() { // feed holds it while there is no room
+			fed := chain.fed
+			chain.enter.Unlock()
+			if fed {
+				return true, ""
+			}
+		}
+		client.SetReadDeadline(time.Now().Add(time.Millisecond))
+		n, _ := client.Read(buf)
+		read += n
+		return false, fmt.Sprintf("%d bytes read of %d", read, size)
+	})
+	// The chain is full, its first toxic has seen the end and the last has not: in the middle, in front and at the back
+	// toxics go, come and stay.
+	for _, toxics := range [][]StagedToxic{{a, b}, {a}, {c}, {b, c}, {a, c}, {c, b, a}, {c}, {}, {a, b}, {a, b, c}, {b}} {
+		l.changed(toxics...)
+	}
+	client.SetReadDeadline(time.Now().Add(4 * patience))
+	if n, err := io.Copy(io.Discard, client); read+int(n) != size || err != nil {
+		t.Errorf("got %d bytes and %v, want %d", read+int(n), err, size)
+	}
+	flooding.Wait()
+}
+
 func TestToxicsOfAThousandConnectionsChangeQuickly(t *testing.T) {
 	connections := 1000
 	if raceEnabled {

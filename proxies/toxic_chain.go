@@ -88,8 +88,8 @@ func (c *chain) change(orders []order) error {
 	for same < min(len(orders), len(c.links)) && c.links[same].order == orders[same] {
 		same++
 	}
-	if c.gone || same == len(orders) && same == len(c.links) {
-		return nil
+	if c.gone || c.cut != "" || same == len(orders) && same == len(c.links) {
+		return nil // what a toxic that cuts let pass is on its way out, and nothing follows
 	}
 	// The one before the first difference is stopped too, since its output will be another.
 	start := max(same-1, 0)
@@ -121,6 +121,14 @@ func (c *chain) change(orders []order) error {
 		}
 	}
 	next = slices.DeleteFunc(next, func(l *link) bool { return slices.Contains(stopped[:ended], l) })
+	if ended > 0 { // it has passed all before them, too
+		for _, l := range c.links[:start] {
+			if <-l.done; l.cut {
+				c.cut = l.kind
+			}
+		}
+		start = 0
+	}
 
 	// For each of the next, and for drain, what goes in ahead of all that is still to come.
 	ahead := make([][]*piece, len(next)+1)
@@ -136,10 +144,14 @@ func (c *chain) change(orders []order) error {
 
 	var input <-chan *piece
 	switch {
-	case c.cut != "" || ended > 0:
+	case c.cut != "":
 		q := queueFor(nil, ahead[0])
-		close(q)
+		close(q) // not c.in: feed may have more to put in
 		input = q
+	case ended > 0:
+		c.in = queueFor(nil, ahead[0])
+		close(c.in)
+		input = c.in
 	case same > 0:
 		input = c.links[start].stub.Input
 	default:
