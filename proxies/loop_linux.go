@@ -23,6 +23,7 @@ type loop struct {
 	epoll int
 	bell  int // an eventfd that wakes it
 	buf   []byte
+	moved int // bytes written since others had the processor
 
 	again []*crossing // have had their turn and are not done
 	busy  []*crossing // again's other half
@@ -55,12 +56,29 @@ func newLoop(c *clock) (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(epoll))
 	}
-	l := &loop{clock: c, epoll: epoll, bell: bell, buf: make([]byte, chunk), slots: make([]slot, 1)} // slot 0 is the bell's
+	l := &loop{clock: c, epoll: epoll, bell: bell, buf: make([]byte, gulp), slots: make([]slot, 1)} // slot 0 is the bell's
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &unix.EpollEvent{Events: unix.EPOLLIN}); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), unix.Close(bell), unix.Close(epoll))
 	}
 	l.running.Go(l.run)
 	return l, nil
+}
+
+// gulp is how much is read at once into the loop's one buffer. A system call costs as much as copying some 50 KB: measured
+// on two cores, 16 KB halve the throughput, and 256 KB carry 64 KB messages a fifth faster than 64 KB do.
+const gulp = 256 << 10
+
+// plenty is how much must have been moved for the loop to let others at the processor: a bulk writer that has had its turn
+// fills its socket, and the next read finds many messages instead of one. That halves the cost of a message of 16 B and
+// raises the throughput at 1 KB by a fifth; a request and its reply are below it, and wait for nobody.
+const plenty = 4 << 10
+
+// breathe lets others at the processor in the midst of bulk traffic.
+func (l *loop) breathe() {
+	if l.moved > plenty {
+		syscall.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+	}
+	l.moved = 0
 }
 
 // close waits until all flows are gone.
@@ -151,6 +169,7 @@ func (l *loop) run() {
 			continue
 		}
 		n := 0
+		l.breathe()
 		if len(l.again) == 0 && l.sleeps() {
 			n = l.wait(told[:])
 			l.wakes()
@@ -567,6 +586,7 @@ func (c *crossing) next(d Direction) []byte {
 func (c *crossing) send(d Direction, data []byte) {
 	f, w, sink := c.flow, &c.ways[d], 1-d
 	n, err := transmit(c.fds[sink], data)
+	c.loop.moved += n
 	if err == unix.EAGAIN {
 		err, w.stuck = nil, true
 		if !w.wantsOut {
