@@ -28,6 +28,11 @@ type Assertion struct {
 	Links []string
 	// Observe is the watching that Judge needs. Assertions that need the same watching share it.
 	Observe *Observation
+	// Elsewhere is the watching on links that are not watched by Observe, by link kind. It writes the same events.
+	Elsewhere map[string]*Observation
+	// Idle is the watching where the balancer ends quiet or old connections, if another than Observe; it writes the same
+	// events.
+	Idle *Observation
 	// Judge reads a timeline and says what it finds. It is pure; it never returns an empty slice.
 	Judge func(History) []Finding
 	// Absolute promises are judged without the control: what a control shows does not excuse a run.
@@ -98,6 +103,14 @@ var (
 
 func speaks(connecting, carrying []string, more ...string) []string {
 	return slices.Concat(connecting, more, carrying)
+}
+
+// Over is the assertion as it is watched on a link kind.
+func (a Assertion) Over(link string) Assertion {
+	if o, ok := a.Elsewhere[link]; ok {
+		a.Observe = o
+	}
+	return a
 }
 
 // SpeaksOf reports whether a promise can be broken by that LB setting.

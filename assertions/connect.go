@@ -113,6 +113,35 @@ func (c ClientTuning) Keepalive() time.Duration {
 	}
 }
 
+// Ping is the pause between a client's own PINGs, 0 for none, and how many of them may stay unanswered: nats.go's unless
+// something else was given.
+func (c ClientTuning) Ping() (interval time.Duration, max int) {
+	interval, max = nats.DefaultPingInterval, nats.DefaultMaxPingOut
+	if given, err := time.ParseDuration(c.said["ping-interval"]); err == nil {
+		interval = given
+	} else if c.said["ping-interval"] == "off" {
+		interval = 0
+	}
+	if given, err := strconv.Atoi(c.said["max-pings-out"]); err == nil {
+		max = given
+	}
+	return interval, max
+}
+
+// Scaled is the tuning with its ping interval divided: what a lab's clock does to it.
+func (c ClientTuning) Scaled(factor float64) ClientTuning {
+	if interval, _ := c.Ping(); factor > 1 && interval > 0 {
+		c.options = append(slices.Clone(c.options), nats.PingInterval(time.Duration(float64(interval)/factor)))
+	}
+	return c
+}
+
+// With is the tuning with more options of nats.go's, which come last.
+func (c ClientTuning) With(options ...nats.Option) ClientTuning {
+	c.options = append(slices.Clone(c.options), options...)
+	return c
+}
+
 // Said returns the pairs that were given.
 func (c ClientTuning) Said() map[string]string { return c.said }
 
@@ -152,7 +181,7 @@ func (t Target) connect(n Node, a Account) (*nats.Conn, error) {
 	options := append([]nats.Option{
 		nats.Name("lbtest " + a.Name + "@" + n.Name),
 		nats.UserInfo(a.User, a.Password),
-	}, t.Client.options...)
+	}, t.Direct.options...)
 	nc, err := nats.Connect(n.URL, options...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to %s as %s: %w", n.Name, a.Name, err)

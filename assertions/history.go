@@ -29,19 +29,21 @@ type Event struct {
 
 	Node    string        `json:"node,omitempty"`    // where it was seen, or who published
 	Peer    string        `json:"peer,omitempty"`    // the other node, or who received
+	App     string        `json:"app,omitempty"`     // the application of ours that saw it
 	Account string        `json:"account,omitempty"` // NATS account
 	Stream  string        `json:"stream,omitempty"`  // stream, or Raft group
 	Conn    string        `json:"conn,omitempty"`    // the balancer's name for a connection
 	Front   string        `json:"front,omitempty"`   // the frontend
 	Backend string        `json:"backend,omitempty"`
-	Addr    string        `json:"addr,omitempty"`  // the address a connection comes from, as its acceptor sees it
-	Dial    string        `json:"dial,omitempty"`  // the address that was dialled
-	How     string        `json:"how,omitempty"`   // manner: fin, rst, silent, …
-	Why     string        `json:"why,omitempty"`   // reason
-	What    string        `json:"what,omitempty"`  // a phrase for the reader
-	Seq     int           `json:"seq,omitempty"`   // sequence number of a message
-	Count   int           `json:"count,omitempty"` // how many
-	Term    uint64        `json:"term,omitempty"`  // Raft term
+	Caller  string        `json:"caller,omitempty"` // the address that a client dialled from, as it and the balancer know it
+	Addr    string        `json:"addr,omitempty"`   // the address a connection comes from, as its acceptor sees it
+	Dial    string        `json:"dial,omitempty"`   // the address that was dialled
+	How     string        `json:"how,omitempty"`    // manner: fin, rst, silent, …
+	Why     string        `json:"why,omitempty"`    // reason
+	What    string        `json:"what,omitempty"`   // a phrase for the reader
+	Seq     int           `json:"seq,omitempty"`    // sequence number of a message
+	Count   int           `json:"count,omitempty"`  // how many
+	Term    uint64        `json:"term,omitempty"`   // Raft term
 	Took    time.Duration `json:"took,omitempty"`
 }
 

@@ -13,6 +13,10 @@ type Observation struct {
 	First bool
 	// Alone wants a lab of its own: nothing else may break its quiet.
 	Alone bool
+	// Own wants a lab that it shares with nobody: it takes all there is of something, or nodes away.
+	Own bool
+	// Takes estimates how long it watches, besides its event; nil is a few seconds.
+	Takes func(Terms) time.Duration
 	// Aside goes on beside the others, and is told to stop when they are done.
 	Aside bool
 	// JetStream needs servers that run it, and real time: Raft's timers are not configurable.

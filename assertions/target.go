@@ -9,10 +9,15 @@ import (
 
 // Target is what an observation may touch: addresses and plain data, whoever stands behind them.
 type Target struct {
+	// URLs are what applications dial: the balancer's frontends where it stands before clients, else the nodes.
+	URLs     []string
 	Nodes    []Node
 	Accounts []Account
-	Client   ClientTuning
-	Terms    Terms
+	// Client is how applications connect, in the lab's own time.
+	Client ClientTuning
+	// Direct is how the tester connects past the balancer.
+	Direct ClientTuning
+	Terms  Terms
 	// Canary is the tester's own connection through the same balancer; nil on a real endpoint.
 	Canary *Canary
 	// Control drives what only a lab can drive; nil on a real endpoint.
@@ -24,7 +29,7 @@ type Node struct {
 	Name    string
 	URL     string // of the client port
 	Monitor string // http://host:port
-	Route   string // host:port of its own route listener
+	Addr    string // host:port of its own listener for the link that is balanced
 }
 
 // Account is an account the tester may use.
@@ -54,14 +59,24 @@ type Control interface {
 	// Strike waits until every observation of the lab is ready, lets the setting's event happen once,
 	// and returns when it is over. Without an event it only lines the observations up.
 	Strike(ctx context.Context) error
+	// Remove takes a node out of the balancer's rotation, Restore puts it back.
+	Remove(node string) error
+	Restore(node string) error
+	// Stop shuts a node down in order, Kill at once; Start brings it back with the same addresses and store, and
+	// returns once it listens. What does not fit the node's state is an error.
+	Stop(node string) error
+	Kill(node string) error
+	Start(ctx context.Context, node string) error
 }
 
 // Terms are the facts that judges measure against. Durations are the lab's own (already divided by
 // Factor where they are scaled); Real gives back what an operator would see.
 type Terms struct {
 	Topology string
+	Links    []string // the kinds that are balanced
 	Nodes    []string
 	Fronts   string // per-node or shared
+	Clients  int    // connections the operator expects at once
 	PoolSize int    // pooled route connections a pair
 	// Dedicated is how many accounts have a connection of their own a pair; the system account is one.
 	Dedicated int
@@ -69,11 +84,15 @@ type Terms struct {
 	Factor    float64
 	RoutePing time.Duration // effective route ping interval
 	PingMax   int           // unanswered pings that are allowed on routes
-	Idle      time.Duration // the shortest idle timeout of the balancer, 0 for none
-	Lifetime  time.Duration // the balancer's max-lifetime, 0 for none
-	Expiry    string        // manner of ending an idle connection
-	Probe     time.Duration // pause between the TCP keepalive probes of client links
-	Settings  map[string]string
+	// ServerPing is the servers' ping interval towards clients, ClientPing the clients' own (0: off), each with the
+	// pings that may stay unanswered.
+	ServerPing, ClientPing       time.Duration
+	ServerPingMax, ClientPingMax int
+	Idle                         time.Duration // the shortest idle timeout of the balancer, 0 for none
+	Lifetime                     time.Duration // the balancer's max-lifetime, 0 for none
+	Expiry                       string        // manner of ending an idle connection
+	Probe                        time.Duration // pause between the TCP keepalive probes of client links
+	Settings                     map[string]string
 	// Strikes says which event happens in the middle: stall, outage, restart=crash, …; "" for none.
 	Strikes []string
 	// Event is how long that event lasts.

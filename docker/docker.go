@@ -22,6 +22,7 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -65,7 +66,13 @@ var _ topologies.Host = (*runtime)(nil)
 
 func (r *runtime) Name() string { return "docker" }
 
-func (r *runtime) Check(b topologies.Build) error { return r.options.Check(b) }
+func (r *runtime) Check(b topologies.Build) error {
+	if !slices.Contains(b.Topology.Balanced, topologies.Routes) {
+		return fmt.Errorf("--runtime docker: its nodes reach each other through the balancer only, and the routes of %s are direct; "+
+			"leave --runtime out", b.Topology.Name)
+	}
+	return r.options.Check(b)
+}
 
 // Usable says whether an engine on this machine answers, and whether there is a program that its containers
 // could run.

@@ -148,7 +148,7 @@ func TestNoSocketIsLeftWhereverAConnectionEnds(t *testing.T) {
 					default:
 					}
 					n := sockets(t)
-					return n == before, strconv.Itoa(n-before) + " left"
+					return n <= before, strconv.Itoa(n-before) + " left" // fewer where one of an earlier lab was late
 				}
 			})
 		})

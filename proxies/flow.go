@@ -213,16 +213,20 @@ func (f *Flow) expire(how Ending, setting, what string) {
 	if f.over != "" || f.silent != "" {
 		return
 	}
-	f.noteLocked(KindExpired, how, setting, what)
 	if !how.silent() {
+		f.noteLocked(KindExpired, how, setting, what)
 		f.endLocked(how, setting)
 		return
 	}
+	legs := []*leg{f.client, f.server}
 	f.silent, f.why = how, setting
 	f.left.Broadcast()
-	for _, l := range []*leg{f.client, f.server} {
+	for _, l := range legs {
 		l.muted = true
 		l.unblock()
+	}
+	f.noteLocked(KindExpired, how, setting, what) // now that nothing said from here on can be heard
+	for _, l := range legs {
 		if l.heardEnd {
 			f.giveUpLocked(l, Close)
 		}

@@ -59,6 +59,30 @@ type Routing struct {
 	Advertise    bool     // whether nodes tell each other an address of the configuration, rather than the one a connection came from
 }
 
+// Pings is what the servers do on the connections of their clients, in real time whatever the factor.
+type Pings struct {
+	Interval time.Duration
+	Max      int // unanswered pings a connection survives
+}
+
+// Pings reads the tuning as the servers of the topology's first cluster will. Values that make no sense count as
+// not given; Render and Runtime.Check refuse them.
+func (b Build) Pings() Pings {
+	given, _ := b.settings(b.firstCluster())
+	p := Pings{Interval: defaultPing, Max: defaultPingMax}
+	if kv, ok := find(given, "ping_interval"); ok {
+		if d, err := duration(kv.Value); err == nil && d > 0 {
+			p.Interval = d
+		}
+	}
+	if kv, ok := find(given, "ping_max"); ok {
+		if n, err := strconv.Atoi(kv.Value); err == nil && n > 0 {
+			p.Max = n
+		}
+	}
+	return p
+}
+
 // Defaults and limits of nats-server v2.15.2.
 const (
 	defaultPing     = 2 * time.Minute  // const.go DEFAULT_PING_INTERVAL

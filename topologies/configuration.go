@@ -40,6 +40,7 @@ func Render(b Build, m Member) (string, error) {
 	root.set(quote(m.Host), "", "host")
 	root.set(strconv.Itoa(m.Ports[Clients]), "", "port")
 	root.set(strconv.Itoa(m.Monitor), "", "http_port")
+	b.renderClients(root, m)
 	b.renderCluster(root, cluster, m)
 	b.renderAccounts(root)
 	if b.JetStream {
@@ -53,9 +54,17 @@ func Render(b Build, m Member) (string, error) {
 		}
 	}
 	if f := b.Tuning.Factor; f > 1 {
-		scaled := time.Duration(float64(routing.PingInterval) / f)
-		why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", routing.PingInterval, f)
-		root.set(quote(scaled.String()), why, "cluster", "ping_interval")
+		divided := func(d time.Duration, path ...string) {
+			why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
+			root.set(quote(time.Duration(float64(d)/f).String()), why, path...)
+		}
+		if slices.Contains(b.Topology.Balanced, Routes) {
+			divided(routing.PingInterval, "cluster", "ping_interval")
+		} else {
+			divided(b.Pings().Interval, "ping_interval")
+			// Routes would follow the clients' interval.
+			root.set(quote(routing.PingInterval.String()), "What routes do in real time.", "cluster", "ping_interval")
+		}
 	}
 
 	var text strings.Builder
@@ -64,16 +73,27 @@ func Render(b Build, m Member) (string, error) {
 	return text.String(), nil
 }
 
+// renderClients says what clients are told about the other nodes: their balancer, where there is one.
+func (b Build) renderClients(root *block, m Member) {
+	if addr, ok := b.front(Clients, m.Name); ok {
+		root.set(quote(addr), "What clients are told to dial; without it, the node's own address, past the balancer.", "client_advertise")
+	}
+}
+
+// front is the address of the frontend by which a node is reached on a link.
+func (b Build) front(link Link, node string) (addr string, ok bool) {
+	if addr, ok = b.Fronts[Front{link, node}]; !ok {
+		addr, ok = b.Fronts[Front{link, VIP}]
+	}
+	return addr, ok
+}
+
 // renderCluster writes the block that makes a node meet its peers, through the frontends if there are any.
 func (b Build) renderCluster(root *block, cluster Cluster, m Member) {
 	root.set(quote(cluster.Name), "", "cluster", "name")
 	root.set(quote(m.Host), "", "cluster", "host")
 	root.set(strconv.Itoa(m.Ports[Routes]), "", "cluster", "port")
-	own, ok := b.Fronts[Front{Routes, m.Name}]
-	if !ok {
-		own, ok = b.Fronts[Front{Routes, VIP}]
-	}
-	if ok {
+	if own, ok := b.front(Routes, m.Name); ok {
 		root.set(quote(own), "What peers tell each other; without it, the address a connection came from, past or behind a balancer.",
 			"cluster", "advertise")
 	}

@@ -17,8 +17,9 @@ type Link string
 
 // The link kinds.
 const (
-	Clients Link = "clients" // nats clients to servers
-	Routes  Link = "routes"  // servers of one cluster to each other
+	Clients   Link = "clients"   // nats clients to servers
+	Websocket Link = "websocket" // the same over HTTP
+	Routes    Link = "routes"    // servers of one cluster to each other
 )
 
 // Topology is one arrangement of clusters and balancers. It is data: nothing happens when it exists.
@@ -42,6 +43,15 @@ func (t Topology) Nodes() []string {
 		names = append(names, c.Nodes...)
 	}
 	return names
+}
+
+// Listens gives the links that each node listens for, in a fixed order.
+func (t Topology) Listens() []Link {
+	all := []Link{Clients, Routes}
+	if slices.Contains(t.Balanced, Websocket) {
+		all = append(all, Websocket)
+	}
+	return all
 }
 
 // clusterOf gives the cluster that a node belongs to.

@@ -199,7 +199,7 @@ func TestWhatThePlanRefusesIsBadUsage(t *testing.T) {
 
 func TestFlagsBecomeOptions(t *testing.T) {
 	all := strings.Fields("run --topology routes-behind-lb --topology=routes-behind-lb --set idle-timeout=5s --set idle-expiry=rst --nats cluster.ping_interval=2s,x " +
-		"--client ping-interval=off --time-scale 4 --assert jetstream/* --assert routes/* --seed 7 --run-timeout 90s --parallel 3 " +
+		"--client ping-interval=off --clients 250 --time-scale 4 --assert jetstream/* --assert routes/* --seed 7 --run-timeout 90s --parallel 3 " +
 		"--verify-advice --keep --quiet --no-color")
 	for _, c := range []struct {
 		name string
@@ -208,13 +208,13 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		want suite.Options
 	}{
 		{"the bare program runs", []string{"--topology", "routes-behind-lb"}, false,
-			suite.Options{Topologies: []string{"routes-behind-lb"}, TimeScale: "auto"}},
+			suite.Options{Topologies: []string{"routes-behind-lb"}, Clients: 100, TimeScale: "auto"}},
 		{"flags may stand before the command", []string{"--topology", "routes-behind-lb", "run"}, false,
-			suite.Options{Topologies: []string{"routes-behind-lb"}, TimeScale: "auto"}},
+			suite.Options{Topologies: []string{"routes-behind-lb"}, Clients: 100, TimeScale: "auto"}},
 		{"all flags", all, true,
 			suite.Options{Topologies: []string{"routes-behind-lb", "routes-behind-lb"}, Set: []string{"idle-timeout=5s", "idle-expiry=rst"},
 				Nats: []string{"cluster.ping_interval=2s,x"}, Client: []string{"ping-interval=off"},
-				Assert: []string{"jetstream/*", "routes/*"}, TimeScale: "4", Seed: 7, RunTimeout: 90 * time.Second,
+				Clients: 250, Assert: []string{"jetstream/*", "routes/*"}, TimeScale: "4", Seed: 7, RunTimeout: 90 * time.Second,
 				Parallel: 3, VerifyAdvice: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // many is how many names an error lists beside those that were probably meant. Longer lists bury the suggestion.
-const many = 20
+const many = 30
 
 // unknown is the error for a name that does not exist: what was given, what was probably meant, what exists.
 func unknown(what, given string, known []string) error {

@@ -16,11 +16,11 @@ func (r *runtime) Check(b topologies.Build) error {
 	var members []topologies.Member
 	for i, name := range b.Topology.Nodes() {
 		// Addresses that are only read: any will do as long as they differ.
-		port := 10000 + 3*i
-		members = append(members, topologies.Member{
-			Name: name, Host: loopback, Monitor: port + 2, Dir: name,
-			Ports: map[topologies.Link]int{topologies.Clients: port, topologies.Routes: port + 1},
-		})
+		m := topologies.Member{Name: name, Host: loopback, Monitor: 10000 + 10*i, Dir: name, Ports: map[topologies.Link]int{}}
+		for j, link := range b.Topology.Listens() {
+			m.Ports[link] = m.Monitor + 1 + j
+		}
+		members = append(members, m)
 	}
 	if len(members) == 0 {
 		return errors.New("checking the configuration: the topology has no nodes")

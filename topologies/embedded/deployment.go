@@ -58,20 +58,13 @@ func (d *deployment) start(ctx context.Context, program string, b topologies.Bui
 	var members []topologies.Member
 	for _, name := range b.Topology.Nodes() {
 		m := topologies.Member{Name: name, Host: loopback, Dir: filepath.Join(d.dir, name), Ports: map[topologies.Link]int{}}
-		for _, port := range []struct {
-			link topologies.Link
-			set  func(int)
-		}{
-			{topologies.Clients, func(p int) { m.Ports[topologies.Clients] = p }},
-			{topologies.Routes, func(p int) { m.Ports[topologies.Routes] = p }},
-			{"monitor", func(p int) { m.Monitor = p }},
-		} {
-			p, release, err := hold(loopback)
-			if err != nil {
+		if m.Monitor, err = d.hold(); err != nil {
+			return err
+		}
+		for _, link := range b.Topology.Listens() {
+			if m.Ports[link], err = d.hold(); err != nil {
 				return err
 			}
-			d.release = append(d.release, release)
-			port.set(p)
 		}
 		members = append(members, m)
 	}
@@ -98,6 +91,15 @@ func (d *deployment) start(ctx context.Context, program string, b topologies.Bui
 		}
 	}
 	return nil
+}
+
+// hold takes a port for a node until the deployment ends.
+func (d *deployment) hold() (port int, err error) {
+	port, release, err := hold(loopback)
+	if err == nil {
+		d.release = append(d.release, release)
+	}
+	return port, err
 }
 
 // balanced says whether links of that kind cross a balancer in this build.

@@ -1,8 +1,10 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +20,17 @@ import (
 
 // row is one command and the answer that it must give.
 type row struct {
-	name   string
-	set    string // SETTING=VALUE SETTING=VALUE …
-	nats   string
-	assert string
-	want   []assertions.Verdict // any of them
-	by     string               // the assertion that must have that verdict; "" for the scenario
-	says   string               // in what was got
-	long   bool                 // only where LBTEST_LONG is set: what others cover more quickly
+	name     string
+	topology string // "": routes-behind-lb
+	client   string // KEY=VALUE KEY=VALUE …
+	clients  int
+	set      string // SETTING=VALUE SETTING=VALUE …
+	nats     string
+	assert   string
+	want     []assertions.Verdict // any of them
+	by       string               // the assertion that must have that verdict; "" for the scenario
+	says     string               // in what was got
+	long     bool                 // only where LBTEST_LONG is set: what others cover more quickly
 }
 
 var (
@@ -34,6 +39,45 @@ var (
 	isUnsafe = []assertions.Verdict{assertions.Unsafe}
 	notSafe  = []assertions.Verdict{assertions.Risky, assertions.Unsafe}
 )
+
+// more is rows of other topologies, from files of their own.
+var more []row
+
+// scenario is what lbtest makes of the row's command.
+func (r row) scenario(t *testing.T) scenario {
+	t.Helper()
+	var nats []topologies.KeyValue
+	for _, kv := range strings.Fields(r.nats) {
+		parsed, err := topologies.ParseKeyValue(kv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		nats = append(nats, parsed)
+	}
+	client, err := assertions.ParseClientTuning(strings.Fields(r.client))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var chosen []assertions.Assertion
+	if r.assert != "" {
+		a, _ := assertions.Find(r.assert)
+		chosen = append(chosen, a)
+	}
+	factor := float64(fastest)
+	if strings.HasPrefix(r.assert, "jetstream/") {
+		factor = 1
+	}
+	top, ok := topologies.Find(cmp.Or(r.topology, routes))
+	if !ok {
+		t.Fatalf("there is no topology %s", r.topology)
+	}
+	s, err := newScenario(top, origin{}, strings.Fields(r.set), common{nats, client, cmp.Or(r.clients, usualClients)}, chosen, factor, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.name = r.name // what is reported by name must be unique
+	return s
+}
 
 // observed is what NATS was seen to do behind real balancers (nats-server 2.15.2; HAProxy 2.6, nginx 1.22).
 func observed() []row {
@@ -97,6 +141,9 @@ func hostile() []row {
 			}
 		}
 		r.set, r.nats = strings.Join(set, " "), strings.Join(nats, " ")
+		if !slices.Contains(a.Links, string(topologies.Routes)) {
+			r.topology, r.long = a.Links[0]+"-behind-lb", true
+		}
 		rows = append(rows, r)
 	}
 	return rows
@@ -111,7 +158,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	t.Parallel() // it mostly waits
 	long := os.Getenv("LBTEST_LONG") != ""
 	var rows []row
-	for _, r := range append(observed(), hostile()...) {
+	for _, r := range slices.Concat(observed(), hostile(), more) {
 		if !r.long || long {
 			rows = append(rows, r)
 		}
@@ -120,31 +167,8 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
 	// tests run at the same time.
 	plan := Plan{options: Options{Runtime: rt, Parallel: 12}, seed: 1}
-	top, _ := topologies.Find(routes)
 	for _, r := range rows {
-		var nats []topologies.KeyValue
-		for _, kv := range strings.Fields(r.nats) {
-			parsed, err := topologies.ParseKeyValue(kv)
-			if err != nil {
-				t.Fatal(err)
-			}
-			nats = append(nats, parsed)
-		}
-		var chosen []assertions.Assertion
-		if r.assert != "" {
-			a, _ := assertions.Find(r.assert)
-			chosen = append(chosen, a)
-		}
-		factor := float64(fastest)
-		if strings.HasPrefix(r.assert, "jetstream/") {
-			factor = 1
-		}
-		s, err := newScenario(top, origin{}, strings.Fields(r.set), nats, chosen, factor, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.name = r.name // what is reported by name must be unique
-		plan.scenarios = append(plan.scenarios, s)
+		plan.scenarios = append(plan.scenarios, r.scenario(t))
 	}
 	answers := plan.Run(t.Context(), func(p Progress) {
 		if p.Kind != "started" {
@@ -223,7 +247,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	}()
 	top, _ := topologies.Find(routes)
 	a, _ := assertions.Find("jetstream/no-acked-loss")
-	s, err := newScenario(top, origin{}, []string{"stall=1s"}, nil, []assertions.Assertion{a}, 1, 1)
+	s, err := newScenario(top, origin{}, []string{"stall=1s"}, common{clients: usualClients}, []assertions.Assertion{a}, 1, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +275,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 		}
 		return nil
 	}})
-	h, err := l.run(t.Context(), rt, assertions.ClientTuning{}, make(starting, 1))
+	h, err := l.run(t.Context(), rt, make(starting, 1))
 	if err != nil {
 		t.Fatal(err)
 	}

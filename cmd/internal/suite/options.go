@@ -20,6 +20,7 @@ type Options struct {
 	Set        []string // SETTING=VALUE, on top of each profile
 	Nats       []string // KEY=VALUE
 	Client     []string // KEY=VALUE
+	Clients    int      // connections that are expected at once; 0: the usual number
 	Assert     []string // patterns
 	Runtime    topologies.Runtime
 	TimeScale  string        // "auto", "" for auto, or a factor from 1 up

@@ -32,6 +32,8 @@ type scenario struct {
 	order    []string          // the settings' names, the profile's before those given
 	top      []string          // those given
 	nats     []topologies.KeyValue
+	client   assertions.ClientTuning
+	clients  int      // connections the operator expects at once
 	notes    []string // what is to be known about what was asked
 	mute     []string // settings of the profile that cannot act here, or that nothing here can reach
 	labs     []lab
@@ -57,6 +59,12 @@ func NewPlan(o Options) (Plan, error) {
 	}
 	if o.Parallel < 0 {
 		return p, fmt.Errorf("--parallel %d: want a number of labs from 1 up, or leave it out", o.Parallel)
+	}
+	if o.Clients < 0 {
+		return p, fmt.Errorf("--clients %d: want the number of client connections that are expected at once, from 1 up", o.Clients)
+	}
+	if o.Clients == 0 {
+		o.Clients = usualClients
 	}
 	if o.RunTimeout < 0 {
 		return p, fmt.Errorf("--run-timeout %s: want a duration above zero", o.RunTimeout)
@@ -97,7 +105,7 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				s, err := newScenario(t, from, settings, nats, chosen, wanted, p.seed)
+				s, err := newScenario(t, from, settings, common{nats, p.client, o.Clients}, chosen, wanted, p.seed)
 				if err != nil {
 					return p, err
 				}
@@ -110,6 +118,9 @@ func NewPlan(o Options) (Plan, error) {
 	}
 	return p, nil
 }
+
+// usualClients is how many client connections are expected where nothing is said: the contract's default.
+const usualClients = 100
 
 // Sweep reports whether the run asks which settings are safe, rather than about one configuration.
 func (p Plan) Sweep() bool { return len(p.options.Set)+len(p.options.Profiles) == 0 }
@@ -176,9 +187,16 @@ func choose(patterns []string) ([]assertions.Assertion, error) {
 	return chosen, nil
 }
 
-func newScenario(t topologies.Topology, from origin, given []string, nats []topologies.KeyValue, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
+// common is what all scenarios of a run share.
+type common struct {
+	nats    []topologies.KeyValue
+	client  assertions.ClientTuning
+	clients int
+}
+
+func newScenario(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
 	s := from.scenario(t, given)
-	s.nats = nats
+	s.nats, s.client, s.clients = all.nats, all.client, all.clients
 	s.profile.Seed = seed
 	for _, pair := range given {
 		name, value, ok := strings.Cut(pair, "=")
@@ -226,7 +244,7 @@ func (s scenario) beyond() string {
 	if s.profile.Value("engine") == "kernel" {
 		return "engine=kernel needs a runtime that gives the balancer a network of its own; this one has the simulated balancer only"
 	}
-	if v := s.profile.Value("tls"); v != "" && v != "passthrough" {
+	if v := s.profile.Value("tls"); v != "" && v != "passthrough" && s.balances(topologies.Routes) {
 		return "tls=" + v + ": routes have no TLS in this topology, so there is nothing for the balancer to terminate"
 	}
 	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" && slices.Contains(s.top, "hairpin") {
@@ -234,6 +252,9 @@ func (s scenario) beyond() string {
 	}
 	if name := "on-down"; slices.Contains(s.top, name) && s.profile.Value("health-check") == "off" {
 		return fmt.Sprintf("%s=%s: without health checks no backend is ever found to be down; add --set health-check=tcp", name, s.settings[name])
+	}
+	if s.settings["hairpin"] != "" && slices.Contains(s.top, "hairpin") && !s.balances(topologies.Routes) {
+		return "hairpin=" + s.settings["hairpin"] + ": no backend dials the balancer in this topology, so none can meet itself"
 	}
 	for _, limit := range limits {
 		if n := count(s.settings[limit]); n > assertions.Fillable && len(s.order) == 1 {
@@ -243,16 +264,20 @@ func (s scenario) beyond() string {
 	return ""
 }
 
+// balances reports whether that link crosses the balancer.
+func (s scenario) balances(link topologies.Link) bool {
+	return slices.Contains(s.topology.Balanced, link)
+}
+
 // limits are the settings that show only once connections reach them.
 var limits = []string{"source-ports", "max-connections", "connect-rate"}
 
-// fronts is the frontends setting, per-node where nothing is said: one address for all nodes is what a
-// route must not be dialled through.
+// fronts is the frontends setting.
 func (s scenario) fronts() string {
 	if f := s.settings["frontends"]; f != "" {
 		return f
 	}
-	return "per-node"
+	return usualFronts(s.topology)
 }
 
 // lay decides which assertions are judged, and in which labs: those that need quiet get a lab of their
@@ -262,19 +287,35 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	judged := chosen
 	if judged == nil {
 		for _, a := range assertions.All() {
-			if s.crosses(a) && slices.ContainsFunc(s.order, a.SpeaksOf) {
+			if a = a.Over(string(s.topology.Balanced[0])); crosses(s.topology, a) && slices.ContainsFunc(s.order, a.SpeaksOf) {
+				judged = append(judged, a)
+			}
+		}
+	}
+	if chosen != nil {
+		judged = nil
+		for _, a := range chosen {
+			if a = a.Over(string(s.topology.Balanced[0])); crosses(s.topology, a) {
 				judged = append(judged, a)
 			}
 		}
 	}
 	judged = s.judgeable(judged, chosen)
 	waits := s.timers()
+	for i, a := range judged {
+		if a.Idle != nil && waits.waits() && !s.strikes() {
+			judged[i].Observe = a.Idle
+		}
+	}
 	factor := waits.factor(wanted)
 	var quiet, busy, either []assertions.Assertion
+	own := map[string][]assertions.Assertion{}
 	for _, a := range judged {
 		switch {
 		case a.Observe.JetStream && factor > 1 && waits.waits() && !s.strikes() && s.settings["frontends"] == "":
 			s.left = append(s.left, left{a, "JetStream is judged in real time only: add --time-scale 1"})
+		case a.Observe.Own:
+			own[a.Observe.Name] = append(own[a.Observe.Name], a)
 		case a.Observe.Alone:
 			quiet = append(quiet, a)
 		case a.Observe.First:
@@ -283,7 +324,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 			busy = append(busy, a)
 		}
 	}
-	if len(busy) == 0 {
+	if len(busy) == 0 && len(quiet) > 0 {
 		quiet = append(quiet, either...)
 	} else {
 		busy = append(busy, either...)
@@ -305,6 +346,16 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 		s.labs[0] = s.labs[0].without(events...)
 		s.labs[1] = s.labs[1].unproved(idle...)
 	}
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		l := s.lab(own[name], 1)
+		if !own[name][0].Observe.Strikes {
+			l = l.without(events...)
+		}
+		if len(s.labs) > 0 {
+			l = l.unproved(idle...)
+		}
+		s.labs = append(s.labs, l)
+	}
 	s.labs = s.eachManner(s.labs)
 }
 
@@ -314,7 +365,10 @@ var (
 )
 
 func (s scenario) timers() timers {
-	t := timers{lifetime: s.profile.Duration("max-lifetime"), ping: s.routing().PingInterval}
+	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.routing().PingInterval}, greeting: firstPing}
+	if !s.balances(topologies.Routes) {
+		t.pings, t.greeting = s.clientPings(), firstPingToClient
+	}
 	for _, name := range idle[:3] {
 		if d := s.profile.Duration(name); d > 0 && (t.idle == 0 || d < t.idle) {
 			t.idle = d
@@ -323,13 +377,24 @@ func (s scenario) timers() timers {
 	return t
 }
 
+// clientPings are the silences that are usual between a client and its server: each side's own interval, and twice the
+// server's, which postpones its ping while the client speaks.
+func (s scenario) clientPings() []time.Duration {
+	server := topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}.Pings().Interval
+	pings := []time.Duration{server, 2 * server}
+	if client, _ := s.client.Ping(); client > 0 {
+		pings = append(pings, client)
+	}
+	return pings
+}
+
 func (s scenario) routing() topologies.Routing {
 	return topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}.Routing()
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
-	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
-	if l.fronts == "shared" {
+	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	if l.fronts == "shared" && s.balances(topologies.Routes) {
 		l.starts = luckyStarts
 	}
 	for name, value := range l.proves {
@@ -366,7 +431,7 @@ func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) 
 	for _, key := range slices.Sorted(maps.Keys(nats)) {
 		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
 	}
-	return newScenario(s.topology, s.from, given, keys, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, common{keys, s.client, s.clients}, s.assertions(), wanted, seed)
 }
 
 func (s scenario) assertions() []assertions.Assertion {
@@ -404,6 +469,9 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	}
 	for _, a := range o.Assert {
 		words = append(words, "--assert", a)
+	}
+	if o.Clients != 0 && o.Clients != usualClients {
+		words = append(words, "--clients", fmt.Sprint(o.Clients))
 	}
 	if o.TimeScale != "" && o.TimeScale != "auto" {
 		words = append(words, "--time-scale", o.TimeScale)

@@ -155,7 +155,7 @@ func (s *scenario) judgeable(all, chosen []assertions.Assertion) []assertions.As
 	silent := func(a assertions.Assertion) bool { return a.SpeaksOf("idle-timeout") && a.Observe.Alone }
 	open := all
 	if chosen == nil { // nothing that is stated brings up these promises, and they are the first that one asks for
-		open = slices.DeleteFunc(assertions.All(), func(a assertions.Assertion) bool { return !s.crosses(a) })
+		open = slices.DeleteFunc(assertions.All(), func(a assertions.Assertion) bool { return !crosses(s.topology, a) })
 	}
 	for _, a := range open {
 		if silent(a) {
@@ -163,11 +163,6 @@ func (s *scenario) judgeable(all, chosen []assertions.Assertion) []assertions.As
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), silent)
-}
-
-// crosses reports whether a promise is about a link that is balanced here.
-func (s scenario) crosses(a assertions.Assertion) bool {
-	return slices.ContainsFunc(s.topology.Balanced, func(l topologies.Link) bool { return slices.Contains(a.Links, string(l)) })
 }
 
 // eachManner multiplies the labs in which an idle connection may end, where nobody knows in which manner.

@@ -188,7 +188,7 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			began := time.Now()
 			fresh := l
 			fresh.profile.Seed += int64(i) // another start, another chance
-			o.histories[i], errs[i] = fresh.run(ctx, r.plan.options.Runtime, r.plan.client, r.start)
+			o.histories[i], errs[i] = fresh.run(ctx, r.plan.options.Runtime, r.start)
 			took[i] = time.Since(began)
 			if late, starved := assertions.Starved(o.histories[i]); starved {
 				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))

@@ -51,7 +51,7 @@ func TestTheEventHappensOnceWhenEveryWatcherIsReady(t *testing.T) {
 			return errors.New("gone before the event")
 		}}
 		rec := assertions.NewRecorder()
-		err := watch(t.Context(), []*assertions.Observation{ready(time.Second), ready(3 * time.Second), gone}, assertions.Target{}, rec,
+		err := watch(t.Context(), []*assertions.Observation{ready(time.Second), ready(3 * time.Second), gone}, assertions.Target{}, rec, levers{},
 			func(context.Context) error { happened++; at = time.Since(began); return nil })
 		if err == nil || !strings.Contains(err.Error(), "gone before the event") {
 			t.Errorf("got %v, want the error of the watcher that failed", err)
@@ -76,7 +76,7 @@ func TestWhatOthersBuildOnIsWatchedFirstAndOnceMoreAtTheEnd(t *testing.T) {
 	err := watch(t.Context(), []*assertions.Observation{
 		{Name: "first", First: true, Watch: note("first"), After: note("after")},
 		{Name: "then", Watch: note("then")},
-	}, assertions.Target{}, assertions.NewRecorder(), nil)
+	}, assertions.Target{}, assertions.NewRecorder(), levers{}, nil)
 	if got := strings.Join(order, " "); err != nil || got != "first then after" {
 		t.Errorf("got %q and %v", got, err)
 	}

@@ -9,9 +9,10 @@ import (
 
 // timers are the durations of a scenario that a time factor divides, unscaled.
 type timers struct {
-	idle     time.Duration // the shortest idle timeout, 0 for none
-	lifetime time.Duration // 0 for none
-	ping     time.Duration // effective route ping interval
+	idle     time.Duration   // the shortest idle timeout, 0 for none
+	lifetime time.Duration   // 0 for none
+	pings    []time.Duration // effective intervals of what keeps the balanced links from being quiet
+	greeting time.Duration   // the servers' own first ping after a connection begins, which is not scaled
 }
 
 const (
@@ -20,10 +21,11 @@ const (
 	// apart is how far an idle timeout and a ping interval must stay from each other, scaled. The contract
 	// asks for 250 ms; a machine that starts other labs at the same time is late by up to 200.
 	apart = 500 * time.Millisecond
-	// firstPing is nats-server's first PING on a route, 1 s and up to a fifth after it begins (server.go
-	// firstPingInterval). It is not scaled, so a scaled idle timeout must not undercut it where the real
-	// one does not.
-	firstPing = 1300 * time.Millisecond
+	// firstPing is nats-server's first PING on a route, 1 s and up to a fifth after it begins, firstPingToClient that on a
+	// client's connection, 2 s and up to a fifth (server.go firstPingInterval, firstClientPingInterval). They are not
+	// scaled, so a scaled idle timeout must not undercut them where the real one does not.
+	firstPing         = 1300 * time.Millisecond
+	firstPingToClient = 2600 * time.Millisecond
 	// rarest is the shortest ping interval that a lab runs with, unless the user's own is shorter: three
 	// of them unanswered close a route, and a busy machine may be late by one.
 	rarest = 600 * time.Millisecond
@@ -37,10 +39,14 @@ const (
 func (t timers) factor(wanted float64) float64 {
 	f := wanted
 	lower := func(d, least time.Duration) { f = math.Min(f, d.Seconds()/least.Seconds()) }
-	lower(t.ping, rarest)
+	for _, ping := range t.pings {
+		lower(ping, rarest)
+		if t.idle > 0 {
+			lower((t.idle - ping).Abs(), apart)
+		}
+	}
 	if t.idle > 0 {
-		lower((t.idle - t.ping).Abs(), apart)
-		lower(t.idle, firstPing)
+		lower(t.idle, t.greeting)
 	}
 	if t.lifetime > 0 {
 		lower(t.lifetime, remade)

@@ -18,6 +18,10 @@ var sweeps = map[string][][]string{
 		// Raft's followers call an election after 4 to 9 s of silence.
 		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=6s"}, []string{"stall=12s"},
 		[]string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
+	"clients-behind-lb": {
+		{"frontends=shared"}, {"frontends=per-node"},
+		{"inspection=client-first"},
+	},
 }
 
 // crossed combines each of some settings with each of others; "" is the default.

@@ -1,0 +1,251 @@
+package suite
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/topologies"
+)
+
+// lab is one way of running a topology behind a balancer, and what is judged in it. It is data; run
+// makes it happen.
+type lab struct {
+	topology topologies.Topology
+	profile  proxies.Profile // unscaled
+	fronts   string
+	nats     []topologies.KeyValue
+	client   assertions.ClientTuning // in real time
+	factor   float64
+	clients  int // connections the operator expects at once
+	judged   []assertions.Assertion
+	proves   map[string]string // the settings whose faults this lab proves
+	cut      bool              // one connection is cut in the middle: the reference of an event's control
+	starts   int
+	manner   string // of expiry, where this lab is one of several that try them all
+	// beside is watched as well; tests put their saboteurs there.
+	beside []*assertions.Observation
+}
+
+// String names a lab in notes.
+func (l lab) String() string {
+	if len(l.proves) == 0 {
+		return "a control of " + l.topology.Name
+	}
+	var settings []string
+	for _, name := range slices.Sorted(maps.Keys(l.proves)) {
+		settings = append(settings, name+"="+l.proves[name])
+	}
+	return "the lab of " + l.topology.Name + " with " + strings.Join(settings, ", ")
+}
+
+// without is the lab with those settings switched off: another lab of the scenario has them.
+func (l lab) without(settings ...string) lab {
+	for _, name := range settings {
+		if p, err := l.profile.With(name, "none"); err == nil {
+			l.profile = p
+		}
+	}
+	return l.unproved(settings...)
+}
+
+// unproved is the lab without the duty to prove those settings.
+func (l lab) unproved(settings ...string) lab {
+	l.proves = maps.Clone(l.proves)
+	for _, name := range settings {
+		delete(l.proves, name)
+	}
+	return l
+}
+
+// link is the kind of connection that is balanced.
+func (l lab) link() topologies.Link { return l.topology.Balanced[0] }
+
+// group is what a lab's observations have in common that keeps others out of it; "" for those that share one.
+func group(o *assertions.Observation) string {
+	switch {
+	case o.Own:
+		return o.Name
+	case o.Alone:
+		return "quiet"
+	}
+	return ""
+}
+
+// group is that of the lab's observations.
+func (l lab) group() string {
+	for _, a := range l.judged {
+		if g := group(a.Observe); g != "" {
+			return g
+		}
+	}
+	return ""
+}
+
+// observations are what the lab's assertions need, each once, and the canaries.
+func (l lab) observations() []*assertions.Observation {
+	found := []*assertions.Observation{assertions.Forming}
+	if l.link() != topologies.Routes {
+		found[0] = assertions.Gathering
+	}
+	for _, a := range l.judged {
+		if !slices.Contains(found, a.Observe) {
+			found = append(found, a.Observe)
+		}
+	}
+	return append(append(found, assertions.Canaries, assertions.Pulse), l.beside...)
+}
+
+func (l lab) jetStream() bool {
+	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.JetStream })
+}
+
+func (l lab) quiet() bool {
+	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.Alone })
+}
+
+// weight is what a lab costs beside others: streams write to disk on three nodes.
+func (l lab) weight() int64 {
+	if l.jetStream() {
+		return 2
+	}
+	return 1
+}
+
+// length estimates how long a lab takes.
+func (l lab) length() time.Duration {
+	t := l.terms()
+	d := t.Event
+	if l.link() != topologies.Routes {
+		for _, o := range l.observations() {
+			if o.Takes != nil {
+				d = max(d, t.Event+o.Takes(t))
+			}
+		}
+		return max(d, t.Idle+t.Idle/4) // the silent canary waits that long
+	}
+	if l.quiet() {
+		d += t.Watch() + assertions.Spells*t.Lull()
+		if t.Expiry == "silent" && t.Idle < t.RoutePing {
+			d += 2 * t.Notice() // two spells that cost messages say enough
+		}
+	} else {
+		d += 3 * t.Lifetime
+		if l.jetStream() && t.Idle > 0 {
+			d += t.Lull()
+		}
+	}
+	d = max(d, t.Idle+t.Idle/4) // the silent canary waits that long
+	if l.fronts == "shared" {
+		d += 45 * time.Second // it never forms, and NATS has 30 s for that
+	}
+	return d
+}
+
+// control is the same lab behind a balancer that does nothing. Where the lab waits, the control need
+// not: without a balancer's timers there is nothing to keep apart.
+func (l lab) control() lab {
+	c := l
+	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.topology), nil, 1
+	c.cut = l.profile.Strikes() || l.drains()
+	c.factor = 1
+	if l.quiet() && !l.jetStream() {
+		waits := l.timers()
+		waits.idle, waits.lifetime = 0, 0
+		c.factor = waits.factor(fastest)
+	}
+	c.judged = nil
+	for _, a := range assertions.All() {
+		a = a.Over(string(l.link()))
+		if a.Idle != nil && l.quiet() {
+			a.Observe = a.Idle
+		}
+		if crosses(l.topology, a) && (group(a.Observe) == l.group() || a.Observe.First) && (!a.Observe.JetStream || l.jetStream()) {
+			c.judged = append(c.judged, a)
+		}
+	}
+	return c
+}
+
+// key is the same for labs that have the same control.
+func (l lab) key() string {
+	return fmt.Sprint(l.topology.Name, l.nats, l.factor, l.cut, l.group(), l.jetStream())
+}
+
+func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }
+
+func (l lab) build(fronts map[topologies.Front]string) topologies.Build {
+	return topologies.Build{Topology: l.topology, Fronts: fronts, JetStream: l.jetStream(),
+		Tuning: topologies.Tuning{Nats: l.nats, Factor: l.factor}}
+}
+
+// scaled divides a duration as the lab's clock does.
+func (l lab) scaled(d time.Duration) time.Duration { return time.Duration(float64(d) / l.factor) }
+
+func (l lab) terms() assertions.Terms {
+	client := l.client
+	routing := l.routing()
+	t := l.timers()
+	pings := l.build(nil).Pings()
+	clientPing, clientPingMax := client.Ping()
+	terms := assertions.Terms{
+		Topology: l.topology.Name, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
+		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
+		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
+		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
+		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
+		Settings: l.proves, JetStream: l.jetStream(),
+		Event: l.profile.Duration("stall") + l.profile.Duration("outage"),
+	}
+	if fall, err := strconv.Atoi(l.profile.Value("health-fall")); err == nil {
+		terms.Found = time.Duration(fall+1) * l.scaled(l.profile.Duration("health-interval"))
+	}
+	for _, name := range events {
+		switch value := l.profile.Value(name); {
+		case value == "none" || value == "" || name == "drain":
+		case name == "restart":
+			terms.Strikes = append(terms.Strikes, name+"="+value)
+		default:
+			terms.Strikes = append(terms.Strikes, name)
+		}
+	}
+	if l.drains() {
+		terms.Strikes, terms.Event = append(terms.Strikes, "drain"), terms.Event+l.profile.Duration("drain")+removed
+	}
+	if l.cut {
+		terms.Strikes = append(terms.Strikes, "cut")
+	}
+	return terms
+}
+
+// timers are those of the lab, unscaled.
+func (l lab) timers() timers {
+	return scenario{topology: l.topology, profile: l.profile, nats: l.nats, client: l.client}.timers()
+}
+
+func linkNames(t topologies.Topology) []string {
+	var names []string
+	for _, l := range t.Balanced {
+		names = append(names, string(l))
+	}
+	return names
+}
+
+// crosses reports whether a promise is about a link that is balanced in a topology.
+func crosses(t topologies.Topology, a assertions.Assertion) bool {
+	return slices.ContainsFunc(linkNames(t), func(link string) bool { return slices.Contains(a.Links, link) })
+}
+
+// usualFronts is the frontends setting where nothing is said. One address for all nodes is what clients dial, and
+// what a route must not be dialled through.
+func usualFronts(t topologies.Topology) string {
+	if slices.Contains(t.Balanced, topologies.Routes) {
+		return "per-node"
+	}
+	return "shared"
+}
