@@ -10,7 +10,7 @@ func init() {
 			"A balancer that waits for the client's first bytes, that expects another protocol, or that has no room left leaves the client with `nats: timeout`, an end of " +
 			"file or a refused connection. Twelve clients connect side by side; each failure counts, and so does a connect more than half a second slower than behind nothing.",
 		Speaks:  speaks(ofConnecting, ofCarrying, "bypass"),
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: greeting,
 		Judge:   judgeConnects,
 		Hostile: []string{"inspection=client-first"},

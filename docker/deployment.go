@@ -25,7 +25,11 @@ const (
 	clientPort  = 4222
 	routePort   = 6222
 	monitorPort = 8222
+	// The server has no default for websockets; this is the port of its documentation's examples.
+	websocketPort = 8080
 )
+
+var ports = map[topologies.Link]int{topologies.Clients: clientPort, topologies.Routes: routePort, topologies.Websocket: websocketPort}
 
 // Where a node's files are in its container.
 const (
@@ -77,8 +81,11 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 		if err != nil {
 			return err
 		}
-		members = append(members, topologies.Member{Name: name, Host: addr.String(), Dir: dataDir, Monitor: monitorPort,
-			Ports: map[topologies.Link]int{topologies.Clients: clientPort, topologies.Routes: routePort}})
+		m := topologies.Member{Name: name, Host: addr.String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
+		for _, listens := range b.Topology.Listens() {
+			m.Ports[listens] = ports[listens]
+		}
+		members = append(members, m)
 	}
 	b = b.Directly(members)
 	d.accounts = b.Accounts()

@@ -59,7 +59,7 @@ type Routing struct {
 	Advertise    bool     // whether nodes tell each other an address of the configuration, rather than the one a connection came from
 }
 
-// Pings is what the servers do on the connections of their clients, in real time whatever the factor.
+// Pings is what the servers do on the connections of the clients that cross a balancer, in real time whatever the factor.
 type Pings struct {
 	Interval time.Duration
 	Max      int // unanswered pings a connection survives
@@ -70,9 +70,15 @@ type Pings struct {
 func (b Build) Pings() Pings {
 	given, _ := b.settings(b.firstCluster())
 	p := Pings{Interval: defaultPing, Max: defaultPingMax}
-	if kv, ok := find(given, "ping_interval"); ok {
-		if d, err := duration(kv.Value); err == nil && d > 0 {
-			p.Interval = d
+	keys := []string{"ping_interval"}
+	if slices.Contains(b.Topology.Balanced, Websocket) {
+		keys = append(keys, "websocket.ping_interval") // which websocket clients have to themselves
+	}
+	for _, key := range keys {
+		if kv, ok := find(given, key); ok {
+			if d, err := duration(kv.Value); err == nil && d > 0 {
+				p.Interval = d
+			}
 		}
 	}
 	if kv, ok := find(given, "ping_max"); ok {
@@ -285,7 +291,7 @@ func (b Build) settings(cluster string) ([]KeyValue, error) {
 			return nil, fmt.Errorf("--nats %s: %s has no group of servers called %q; there is %s",
 				kv, b.Topology.Name, kv.Group, strings.Join(groups, ", "))
 		}
-		if err := guard(kv); err != nil {
+		if err := b.guard(kv); err != nil {
 			return nil, err
 		}
 		for _, earlier := range b.Tuning.Nats[:i] {
@@ -383,6 +389,16 @@ var guarded = map[string]string{
 	"include":             ownFiles,
 }
 
+// guardedSocket is the keys that are the lab's only where websocket clients cross a balancer.
+var guardedSocket = map[string]string{
+	"websocket.host":           ownPlace,
+	"websocket.port":           ownPlace,
+	"websocket.listen":         ownPlace,
+	"websocket.authorization":  ownAccounts,
+	"websocket.authentication": ownAccounts,
+	"websocket.no_auth_user":   ownAccounts,
+}
+
 const (
 	ownPlace    = "the lab gives each node a name and addresses of its own"
 	ownAccounts = "the lab's clients log in to accounts of the lab's own"
@@ -393,13 +409,19 @@ const (
 var filled = []string{"cluster", "jetstream"}
 
 // guard refuses what would take the lab itself apart.
-func guard(kv KeyValue) error {
-	for key, why := range guarded {
-		if kv.Key == key || strings.HasPrefix(kv.Key, key+".") {
-			return fmt.Errorf("--nats %s: %s cannot be given: %s", kv, key, why)
+func (b Build) guard(kv KeyValue) error {
+	guards, blocks := []map[string]string{guarded}, filled
+	if slices.Contains(b.Topology.Listens(), Websocket) {
+		guards, blocks = append(guards, guardedSocket), append(slices.Clone(filled), "websocket")
+	}
+	for _, keys := range guards {
+		for key, why := range keys {
+			if kv.Key == key || strings.HasPrefix(kv.Key, key+".") {
+				return fmt.Errorf("--nats %s: %s cannot be given: %s", kv, key, why)
+			}
 		}
 	}
-	if slices.Contains(filled, kv.Key) {
+	if slices.Contains(blocks, kv.Key) {
 		return fmt.Errorf("--nats %s: the lab fills this block too: give its keys one by one, as in %s.KEY=VALUE", kv, kv.Key)
 	}
 	return nil

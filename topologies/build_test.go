@@ -151,3 +151,43 @@ func TestUserErrorsOfABuild(t *testing.T) {
 		}
 	}
 }
+
+func TestPings(t *testing.T) {
+	for _, c := range []struct {
+		name, topology string
+		nats           []string
+		want           Pings
+	}{
+		{"defaults", "clients-behind-lb", nil, Pings{2 * time.Minute, 2}},
+		{"the top level's", "clients-behind-lb", []string{"ping_interval=25s", "ping_max=5"}, Pings{25 * time.Second, 5}},
+		{"websocket's own is not for others", "clients-behind-lb", []string{"websocket.ping_interval=25s"}, Pings{2 * time.Minute, 2}},
+		{"websocket clients follow the top level", "websocket-behind-lb", []string{"ping_interval=25s"}, Pings{25 * time.Second, 2}},
+		{"their own wins", "websocket-behind-lb", []string{"websocket.ping_interval=50s", "ping_interval=25s"}, Pings{50 * time.Second, 2}},
+		{"what makes no sense is not given", "websocket-behind-lb", []string{"websocket.ping_interval=soon"}, Pings{2 * time.Minute, 2}},
+	} {
+		b := build(t, c.nats...)
+		b.Topology, _ = Find(c.topology)
+		if got := b.Pings(); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// What the lab fills in belongs to it; where no websocket client crosses a balancer the block is the user's.
+func TestTheWebsocketBlockIsTheLabsWhereItIsBalanced(t *testing.T) {
+	for _, given := range []string{"websocket.port=80", "websocket.net=127.0.0.1", "websocket.listen=80", "websocket.authentication.token=t", "websocket={port: 80}"} {
+		b := build(t, given)
+		if _, err := b.settings("lab"); err != nil {
+			t.Errorf("%s where routes are balanced: %v", given, err)
+		}
+		b.Topology, _ = Find("websocket-behind-lb")
+		if _, err := b.settings("lab"); err == nil {
+			t.Errorf("%s was accepted where websockets are balanced", given)
+		}
+	}
+	b := build(t, "websocket.compression=false", "websocket.ping_interval=25s", "websocket.same_origin=true", "websocket.advertise=none")
+	b.Topology, _ = Find("websocket-behind-lb")
+	if _, err := b.settings("lab"); err != nil {
+		t.Error(err)
+	}
+}

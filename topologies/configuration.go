@@ -41,6 +41,7 @@ func Render(b Build, m Member) (string, error) {
 	root.set(strconv.Itoa(m.Ports[Clients]), "", "port")
 	root.set(strconv.Itoa(m.Monitor), "", "http_port")
 	b.renderClients(root, m)
+	b.renderWebsocket(root, m)
 	b.renderCluster(root, cluster, m)
 	b.renderAccounts(root)
 	if b.JetStream {
@@ -58,9 +59,12 @@ func Render(b Build, m Member) (string, error) {
 			why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
 			root.set(quote(time.Duration(float64(d)/f).String()), why, path...)
 		}
-		if slices.Contains(b.Topology.Balanced, Routes) {
+		switch {
+		case slices.Contains(b.Topology.Balanced, Routes):
 			divided(routing.PingInterval, "cluster", "ping_interval")
-		} else {
+		case slices.Contains(b.Topology.Balanced, Websocket):
+			divided(b.Pings().Interval, "websocket", "ping_interval")
+		default:
 			divided(b.Pings().Interval, "ping_interval")
 			// Routes would follow the clients' interval.
 			root.set(quote(routing.PingInterval.String()), "What routes do in real time.", "cluster", "ping_interval")
@@ -78,6 +82,21 @@ func (b Build) renderClients(root *block, m Member) {
 	if addr, ok := b.front(Clients, m.Name); ok {
 		root.set(quote(addr), "What clients are told to dial; without it, the node's own address, past the balancer.", "client_advertise")
 	}
+}
+
+// renderWebsocket writes the block that makes a node listen for websocket clients, where any cross a balancer.
+func (b Build) renderWebsocket(root *block, m Member) {
+	port, ok := m.Ports[Websocket]
+	if !ok {
+		return
+	}
+	root.set(quote(m.Host), "", "websocket", "host")
+	root.set(strconv.Itoa(port), "", "websocket", "port")
+	root.set("true", "TLS, where there is any, ends at the balancer.", "websocket", "no_tls")
+	if addr, ok := b.front(Websocket, m.Name); ok {
+		root.set(quote(addr), "What websocket clients are told to dial; without it, the node's own address, past the balancer.", "websocket", "advertise")
+	}
+	root.set("true", "For the clients that ask for it.", "websocket", "compression")
 }
 
 // front is the address of the frontend by which a node is reached on a link.

@@ -40,7 +40,17 @@ func TestRender(t *testing.T) {
 			b.JetStream, b.Fronts = true, perNode
 			return b
 		}},
+		{"websocket", func() Build {
+			b := build(t, "websocket.ping_interval=30s")
+			b.Topology, _ = Find("websocket-behind-lb")
+			b.Fronts, b.Tuning.Factor = map[Front]string{{Websocket, VIP}: "127.0.0.1:7000", {Routes, "n1"}: "127.0.0.1:6221"}, 10
+			return b
+		}},
 	} {
+		member := member
+		if c.file == "websocket" {
+			member.Ports = map[Link]int{Clients: 4222, Routes: 6222, Websocket: 8080}
+		}
 		got, err := Render(c.make(), member)
 		if err != nil {
 			t.Errorf("%s: %v", c.file, err)

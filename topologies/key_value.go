@@ -118,6 +118,8 @@ var aliases = map[string]string{
 	"system":                    "system_account",
 	"cluster.net":               "cluster.host",
 	"cluster.cluster_advertise": "cluster.advertise",
+	"websocket.net":             "websocket.host",
+	"websocket.compress":        "websocket.compression",
 	"jetstream.store":           "jetstream.store_dir",
 	"jetstream.storedir":        "jetstream.store_dir",
 	"jetstream.enable":          "jetstream.enabled",

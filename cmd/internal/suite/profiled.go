@@ -45,7 +45,7 @@ func findProfiles(given []string) ([]origin, error) {
 
 // scenario begins a scenario with what the profile states.
 func (f origin) scenario(t topologies.Topology, given []string) scenario {
-	s := scenario{topology: t, from: f, profile: proxies.Direct(), settings: map[string]string{}}
+	s := scenario{topology: t, from: f, profile: usual(t), settings: map[string]string{}}
 	parts := given
 	if f.given != "" {
 		s.profile = f.profile
@@ -57,6 +57,16 @@ func (f origin) scenario(t topologies.Topology, given []string) scenario {
 	}
 	s.name = t.Name + "/" + strings.Join(parts, ",")
 	return s
+}
+
+// usual is the balancer that a topology stands behind where no profile says otherwise: it does nothing, but before
+// websockets it speaks HTTP, as balancers there do, and so wants a request first.
+func usual(t topologies.Topology) proxies.Profile {
+	p := proxies.Direct()
+	if slices.Contains(t.Balanced, topologies.Websocket) {
+		p, _ = p.With("inspection", "http") // one of its own words
+	}
+	return p
 }
 
 // beyond is how long an idle timeout or a lifetime of a profile is simulated as at the most: twenty of the pings

@@ -104,7 +104,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
 	for _, name := range names {
-		target.URLs = append(target.URLs, "nats://"+addresses[topologies.Front{Link: l.link(), Name: name}])
+		target.URLs = append(target.URLs, scheme(l.link())+addresses[topologies.Front{Link: l.link(), Name: name}])
 	}
 	if l.link() == topologies.Routes {
 		target.URLs = nil
@@ -128,6 +128,14 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	}
 	started()
 	return h, watch(ctx, l.observations(), target, rec, levers{balancer, deployment.Nodes()}, l.event(balancer, target, rec))
+}
+
+// scheme is how the URLs begin by which applications dial.
+func scheme(link topologies.Link) string {
+	if link == topologies.Websocket {
+		return "ws://"
+	}
+	return "nats://"
 }
 
 // serve opens the balancer for the nodes.

@@ -22,6 +22,10 @@ var sweeps = map[string][][]string{
 		{"frontends=shared"}, {"frontends=per-node"},
 		{"inspection=client-first"},
 	},
+	"websocket-behind-lb": {
+		{"frontends=shared"}, {"frontends=per-node"},
+		{"inspection=client-first"},
+	},
 }
 
 // crossed combines each of some settings with each of others; "" is the default.
