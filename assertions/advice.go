@@ -77,3 +77,36 @@ func standingAdvice(t Terms) []Advice {
 	}
 	return advice
 }
+
+// towardsClients is what to change so that clients connect, by the setting that was judged.
+var towardsClients = map[string][]Advice{
+	"inspection": {
+		{Target: "load-balancer", Text: "no protocol detection on the client port (no inspect-delay, ssl_preread or sniffing; mode tcp, not http): the server speaks first, and the client waits for it",
+			Set: map[string]string{"inspection": "none"}},
+		{Target: "nats-server", Text: "where the balancer must see a ClientHello: tls { handshake_first: true } (2.10.0) and clients with nats.TLSHandshakeFirst() (nats.go 1.31.0)"},
+	},
+	"proxy-protocol": {
+		{Target: "nats-server", Text: "proxy_protocol: true  # 2.12.2; behind a balancer only, since whoever reaches the port can claim any address",
+			Nats: map[string]string{"proxy_protocol": "true"}},
+		{Target: "load-balancer", Text: "no PROXY header towards NATS", Set: map[string]string{"proxy-protocol": "off"}},
+	},
+	"health-check": {{Target: "load-balancer", Text: "health checks over HTTP on the monitoring port: /healthz?js-server-only=true", Set: map[string]string{"health-check": "http"}}},
+}
+
+// clientAdvice is what helps applications to connect, by the settings that a run was given.
+func clientAdvice(t Terms) []Advice {
+	var advice []Advice
+	for _, f := range families {
+		value, given := t.Settings[f.settings[0]]
+		if !given || value == f.off {
+			continue
+		}
+		for _, a := range towardsClients[f.settings[0]] {
+			// What was done already is no advice, and a server that reads one header cannot be told to read two.
+			if a.Set[f.settings[0]] != value && (a.Nats["proxy_protocol"] == "" || !t.ProxyProtocol && (value == "v1" || value == "v2")) {
+				advice = append(advice, a)
+			}
+		}
+	}
+	return advice
+}

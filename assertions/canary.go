@@ -124,17 +124,25 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 			return nil, nil, fmt.Errorf("knocking at %s: %w", addr, err)
 		}
 	}
-	select {
-	case far = <-n.accepted:
-	case <-limited.Done():
-		return nil, nil, fmt.Errorf("nothing arrived behind %s: %w", addr, limited.Err())
-	}
-	if err := n.canary.unwrap(limited, far); err != nil {
+	for {
+		select {
+		case far = <-n.accepted:
+		case <-limited.Done():
+			return nil, nil, fmt.Errorf("nothing arrived behind %s: %w", addr, limited.Err())
+		}
+		err := n.canary.unwrap(limited, far)
+		if err == nil {
+			return dialled, far, nil
+		}
 		far.Close()
-		return nil, nil, fmt.Errorf("greeting behind %s: %w", addr, err)
+		if !errors.Is(err, errSpeechless) {
+			return nil, nil, fmt.Errorf("greeting behind %s: %w", addr, err)
+		}
 	}
-	return dialled, far, nil
 }
+
+// errSpeechless is a connection that ended before it said anything, as health checks do that connect and close.
+var errSpeechless = errors.New("it ended without a word")
 
 // unwrap takes what comes before a canary's own bytes off the far end: what the balancer puts in front of
 // a connection, and the knock.
@@ -148,6 +156,9 @@ func (c *Canary) unwrap(ctx context.Context, far net.Conn) error {
 	var seen []byte
 	for one := make([]byte, 1); !bytes.HasSuffix(seen, c.Knock); seen = append(seen, one[0]) {
 		if _, err := far.Read(one); err != nil {
+			if len(seen) == 0 && mannerOf(err) != "" {
+				return errSpeechless
+			}
 			return err
 		}
 	}

@@ -26,10 +26,10 @@ func judgeConnects(h History) []Finding {
 		return unseen("nobody connected")
 	case len(failed) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s failed: %s", len(failed), plural(all, "connect"), failed[0].Why),
-			Measured: measured, Evidence: sample(failed)}}
+			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(failed)}}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("a connect took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Marginal: slowest < usual+2*tolerance}}
+			Measured: measured, Advice: clientAdvice(h.Terms), Marginal: slowest < usual+2*tolerance}}
 	}
 	return held(fmt.Sprintf("%s, the slowest in %s", plural(all, "connect"), spoken(slowest)), measured...)
 }

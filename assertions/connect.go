@@ -128,6 +128,15 @@ func (c ClientTuning) Ping() (interval time.Duration, max int) {
 	return interval, max
 }
 
+// Timeout is how long a client waits for a connection, and again for its greeting: nats.go's unless something else
+// was given.
+func (c ClientTuning) Timeout() time.Duration {
+	if given, err := time.ParseDuration(c.said["timeout"]); err == nil {
+		return given
+	}
+	return nats.DefaultTimeout
+}
+
 // Scaled is the tuning with its ping interval divided: what a lab's clock does to it.
 func (c ClientTuning) Scaled(factor float64) ClientTuning {
 	if interval, _ := c.Ping(); factor > 1 && interval > 0 {

@@ -2,7 +2,12 @@ package assertions
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
+	"regexp"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -22,7 +27,7 @@ var greeting = &Observation{Name: "greeting", Watch: func(ctx context.Context, t
 			nc, err := t.dial(t.plain()[0], "lbtest greeter")
 			e := Event{From: Client, Kind: "greeted", Seq: i, Took: rec.Now() - began}
 			if err != nil {
-				e.Kind, e.Why = "ungreeted", err.Error()
+				e.Kind, e.Why = "ungreeted", words(err, e.Took)
 			} else {
 				defer nc.Close()
 				e.Node, e.Caller = nc.ConnectedServerName(), nc.LocalAddr()
@@ -38,6 +43,25 @@ var greeting = &Observation{Name: "greeting", Watch: func(ctx context.Context, t
 func (t Target) dial(a Account, name string, more ...nats.Option) (*nats.Conn, error) {
 	options := append([]nats.Option{nats.Name(name), nats.UserInfo(a.User, a.Password)}, t.Client.options...)
 	return nats.Connect(urls(t.URLs), append(options, more...)...)
+}
+
+// ports are what the text of an error of Go's net package begins with: addresses, of which one is another each time.
+var ports = regexp.MustCompile(`(?:read|write|dial) tcp[46]? \S+?(?:->\S+)?: `)
+
+// words says why a connect failed, the same each time it fails for the same reason.
+func words(err error, took time.Duration) string {
+	var slow net.Error
+	switch {
+	case errors.Is(err, nats.ErrTimeout), errors.As(err, &slow) && slow.Timeout():
+		return "timeout after " + spoken(took) + " waiting for INFO"
+	case errors.Is(err, io.EOF):
+		return "end of file after " + spoken(took)
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection reset after " + spoken(took)
+	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, nats.ErrNoServers):
+		return "connection refused" // nats.go says that it has no servers left
+	}
+	return ports.ReplaceAllString(err.Error(), "")
 }
 
 func urls(all []string) string {

@@ -30,6 +30,7 @@ type Node struct {
 	URL     string // of the client port
 	Monitor string // http://host:port
 	Addr    string // host:port of its own listener for the link that is balanced
+	Log     string // path of its log; "" where nobody can read it
 }
 
 // Account is an account the tester may use.
@@ -88,6 +89,9 @@ type Terms struct {
 	// pings that may stay unanswered.
 	ServerPing, ClientPing       time.Duration
 	ServerPingMax, ClientPingMax int
+	ClientTimeout                time.Duration // how long clients wait for a connection, and again for its greeting; never scaled
+	ProxyProtocol                bool          // whether the servers look for a PROXY header on their client ports
+	Check                        time.Duration // pause between the balancer's health checks of a backend, 0 for none
 	Idle                         time.Duration // the shortest idle timeout of the balancer, 0 for none
 	Lifetime                     time.Duration // the balancer's max-lifetime, 0 for none
 	Expiry                       string        // manner of ending an idle connection

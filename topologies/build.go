@@ -89,6 +89,13 @@ func (b Build) Pings() Pings {
 	return p
 }
 
+// ProxyProtocol reports whether the servers look for a PROXY header on their client ports.
+func (b Build) ProxyProtocol() bool {
+	given, _ := b.settings(b.firstCluster())
+	kv, _ := find(given, "proxy_protocol")
+	return slices.Contains([]string{"true", "yes", "on"}, strings.ToLower(kv.Value))
+}
+
 // Defaults and limits of nats-server v2.15.2.
 const (
 	defaultPing     = 2 * time.Minute  // const.go DEFAULT_PING_INTERVAL

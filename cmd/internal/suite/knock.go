@@ -39,6 +39,9 @@ func knock(p proxies.Profile) []byte {
 	if v := p.Value("proxy-protocol"); v != "" && v != "off" {
 		return []byte("canary\n")
 	}
+	if p.Value("health-check") == "connect" {
+		return []byte("canary\n") // tells the tester's own connections from the checks, which say nothing
+	}
 	return nil
 }
 

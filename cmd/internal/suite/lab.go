@@ -196,6 +196,7 @@ func (l lab) terms() assertions.Terms {
 	terms := assertions.Terms{
 		Topology: l.topology.Name, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
 		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
+		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
 		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
 		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
@@ -204,6 +205,9 @@ func (l lab) terms() assertions.Terms {
 	}
 	if fall, err := strconv.Atoi(l.profile.Value("health-fall")); err == nil {
 		terms.Found = time.Duration(fall+1) * l.scaled(l.profile.Duration("health-interval"))
+	}
+	if l.profile.Value("health-check") != "off" {
+		terms.Check = l.scaled(l.profile.Duration("health-interval"))
 	}
 	for _, name := range events {
 		switch value := l.profile.Value(name); {

@@ -117,7 +117,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	who.are(deployment.Nodes())
 	for _, n := range deployment.Nodes() {
 		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), URL: "nats://" + n.Addr(topologies.Clients),
-			Monitor: n.Monitor(), Addr: n.Addr(l.link())})
+			Monitor: n.Monitor(), Addr: n.Addr(l.link()), Log: n.Log()})
 	}
 	for _, a := range deployment.Accounts() {
 		target.Accounts = append(target.Accounts, assertions.Account{Name: a.Name, User: a.User, Password: a.Password, JetStream: a.JetStream, System: a.System})
