@@ -28,3 +28,33 @@ func AppConnection(rec *Recorder) (conn string, ok bool) {
 	}
 	return "", false
 }
+
+// BusiestNode returns the node that most applications are connected to.
+func BusiestNode(rec *Recorder) (node string, ok bool) {
+	at := map[string]string{} // application → node
+	var apps []string
+	for _, e := range rec.Events() {
+		if e.From != Client || e.App == "" {
+			continue
+		}
+		switch e.Kind {
+		case "connected", "reconnected":
+			if _, known := at[e.App]; !known {
+				apps = append(apps, e.App)
+			}
+			at[e.App] = e.Node
+		case "disconnected", "closed":
+			at[e.App] = ""
+		}
+	}
+	on := map[string]int{}
+	for _, app := range apps {
+		if n := at[app]; n != "" {
+			on[n]++
+			if on[n] > on[node] {
+				node = n
+			}
+		}
+	}
+	return node, node != ""
+}

@@ -82,6 +82,25 @@ var proofs = map[string]func(h History, value string) string{
 		}
 		return ""
 	},
+	"node-fault": func(h History, value string) string {
+		if value == "remove" {
+			if _, ok := h.First(Balancer, "removed"); !ok {
+				return "no backend was taken out of rotation"
+			}
+			return ""
+		}
+		struck := h.Filter(func(e Event) bool { return e.From == Lab && e.Kind == "node-lost" && e.How == value })
+		switch {
+		case value == "none":
+			return ""
+		case len(struck) == 0:
+			return "no node was struck"
+		}
+		if _, back := h.Last(Lab, "node-back"); !back {
+			return "the node did not come back"
+		}
+		return ""
+	},
 	"on-down": func(h History, value string) string {
 		if _, ok := h.First(Balancer, "down"); !ok {
 			return "no backend was found to be down"

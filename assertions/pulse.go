@@ -23,7 +23,7 @@ var Pulse = &Observation{Name: "pulse", Aside: true, Watch: func(ctx context.Con
 				asked := time.Now()
 				rest(ctx, glance)
 				_ = nc.FlushTimeout(10 * time.Second) // one that takes that long is late enough
-				if late := time.Since(asked) - glance; ctx.Err() == nil && late > prompt {
+				if late := time.Since(asked) - glance; ctx.Err() == nil && late > prompt && !away(rec, n.Name, rec.Since(asked)) {
 					rec.Add(Event{From: Lab, Kind: "late", Node: n.Name, Took: late})
 				}
 			}
@@ -48,4 +48,22 @@ func Starved(h History) (worst time.Duration, too bool) {
 		worst = max(worst, e.Took)
 	}
 	return worst, worst > starved
+}
+
+// away reports whether the lab had taken a node away at some time since then, or has brought it back only just now:
+// the tester's own connection to it has to be made again.
+func away(rec *Recorder, node string, since time.Duration) bool {
+	lost, ever := false, false
+	var back time.Duration
+	for _, e := range rec.Events() {
+		switch {
+		case e.From != Lab || e.Node != node:
+		case e.Kind == "node-lost":
+			lost, ever = true, true
+		case e.Kind == "node-back":
+			lost, back = false, e.At
+		}
+	}
+	// nats.go waits two seconds before it dials again, and a flush that began before that waits for it.
+	return lost || ever && since < back+5*time.Second
 }

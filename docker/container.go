@@ -182,8 +182,30 @@ func (b *box) Stop() error {
 	return nil
 }
 
-// endLimit is how long an orderly end may take; it is that of nodes which are child processes.
-const endLimit = 30 * time.Second
+// Retire has a nats-server leave in lame duck mode and returns when it is gone.
+func (b *box) Retire() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case !b.runningLocked():
+		return fmt.Errorf("retiring %s: it is not running", b.name)
+	case b.paused:
+		return fmt.Errorf("retiring %s: it is paused", b.name)
+	}
+	if err := b.endLocked(retire); err != nil {
+		return fmt.Errorf("retiring %s: %w", b.name, err)
+	}
+	return nil
+}
+
+const (
+	// endLimit is how long an orderly end may take; it is that of nodes which are child processes.
+	endLimit = 30 * time.Second
+	// retire is nats-server's signal for lame duck mode, and retireLimit how long that may take: by default clients
+	// leave within 2 minutes, and then there is a shutdown.
+	retire      = "SIGUSR2"
+	retireLimit = 2*time.Minute + endLimit
+)
 
 // endLocked sends a signal and waits until it is gone.
 func (b *box) endLocked(with string) error {
@@ -198,15 +220,19 @@ func (b *box) endLocked(with string) error {
 		// versions only, and then there is nothing left to thaw.
 		_ = b.thawLocked()
 	}
-	late := time.NewTimer(endLimit)
+	limit := endLimit
+	if with == retire {
+		limit = retireLimit
+	}
+	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case <-b.life.gone:
 	case <-late.C:
 		if with == "SIGKILL" {
-			return fmt.Errorf("it is still there %v after it was killed", endLimit)
+			return fmt.Errorf("it is still there %v after it was killed", limit)
 		}
-		return errors.Join(fmt.Errorf("still running after %v; killed", endLimit), b.endLocked("SIGKILL"))
+		return errors.Join(fmt.Errorf("still running after %v; killed", limit), b.endLocked("SIGKILL"))
 	}
 	b.life, b.paused = nil, false
 	return nil

@@ -45,7 +45,8 @@ type Balancer struct {
 	doors    []*door
 	conns    atomic.Int64 // connections so far: their names
 
-	rotation *rotation
+	rotation  *rotation
+	unplugged *unplugged
 
 	ctx  context.Context // ends at Close
 	stop context.CancelCauseFunc
@@ -70,7 +71,7 @@ func Listen(p Profile, fronts []Front, note func(Event)) (*Balancer, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
-	b := &Balancer{profile: p, note: note, noteFlow: note, clock: newClock(), rotation: newRotation()}
+	b := &Balancer{profile: p, note: note, noteFlow: note, clock: newClock(), rotation: newRotation(), unplugged: &unplugged{back: map[string]chan struct{}{}}}
 	if note == nil {
 		b.note = func(Event) {}
 	}

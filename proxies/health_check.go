@@ -169,7 +169,7 @@ func (p physician) watch(ctx context.Context, pool *Pool, b Backend) {
 	record := health{fall: p.fall(), rise: checkRise}
 	for clock.running(ctx.Done()) && ctx.Err() == nil {
 		began := clock.now()
-		err := p.ask(ctx, b)
+		err := p.ask(ctx, pool, b)
 		if !clock.running(ctx.Done()) || ctx.Err() != nil {
 			return
 		}
@@ -185,10 +185,13 @@ func (p physician) watch(ctx context.Context, pool *Pool, b Backend) {
 const leastCheck = 250 * time.Millisecond
 
 // ask checks a backend once.
-func (p physician) ask(ctx context.Context, b Backend) error {
+func (p physician) ask(ctx context.Context, pool *Pool, b Backend) error {
 	ctx, cancel := context.WithTimeout(ctx, max(p.every(), leastCheck))
 	defer cancel()
-	err := p.visit(ctx, b)
+	err := pool.in.balancer.unplugged.answered(ctx, b, 2*max(p.every(), leastCheck)) // the context ends first
+	if err == nil {
+		err = p.visit(ctx, b)
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return fmt.Errorf("no answer in %s", formatDuration(max(p.every(), leastCheck)))
 	}

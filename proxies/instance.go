@@ -190,6 +190,9 @@ func phase[P any](i *instance, meet func(P, context.Context, *Flow) error, f *Fl
 
 // dial connects the flow to its backend, from the address that a policy wants.
 func (i *instance) dial(f *Flow) error {
+	if err := i.balancer.unplugged.answered(i.ctx, f.backend, dialFor); err != nil {
+		return err
+	}
 	for {
 		var from *net.TCPAddr
 		if f.dialFrom != nil {

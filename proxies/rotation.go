@@ -76,20 +76,16 @@ func (b *Balancer) Restore(backend string) error { return b.rotate(backend, fals
 func (b *Balancer) rotate(name string, removed bool) error {
 	b.event.Lock()
 	defer b.event.Unlock()
-	for _, d := range b.doors {
-		for _, behind := range d.backends {
-			if behind.Name != name {
-				continue
-			}
-			if b.rotation.set(name, removed, b.clock.now()) {
-				kind := KindRestoredBackend
-				if removed {
-					kind = KindRemoved
-				}
-				b.note(Event{At: time.Now(), Kind: kind, Backend: name, BackendAddr: behind.Addr})
-			}
-			return nil
-		}
+	behind, ok := b.backend(name)
+	if !ok {
+		return fmt.Errorf("changing the rotation: there is no backend %q", name)
 	}
-	return fmt.Errorf("changing the rotation: there is no backend %q", name)
+	if b.rotation.set(name, removed, b.clock.now()) {
+		kind := KindRestoredBackend
+		if removed {
+			kind = KindRemoved
+		}
+		b.note(Event{At: time.Now(), Kind: kind, Backend: name, BackendAddr: behind.Addr})
+	}
+	return nil
 }

@@ -48,6 +48,13 @@ type Node interface {
 	Start(ctx context.Context) error // again, with the same addresses and the same store
 }
 
+// Retiring is a Node that can be told to leave in the server's own orderly way: lame duck mode.
+type Retiring interface {
+	// Retire stops accepting at once, closes the clients one by one after the server's grace period (10 s unless it
+	// was configured), and returns when the process is gone.
+	Retire() error
+}
+
 // Dialler is a Node that knows its own connections. All nodes on one machine dial from one address, which
 // does not tell who did.
 type Dialler interface {

@@ -463,7 +463,7 @@ func badUsage(t *testing.T, u user) {
 		{"no topology, but a command", "run --json", []string{"--topology", "routes-behind-lb"}},
 		{"unknown topology", "--topology route-behind-lb", []string{`"route-behind-lb"`, "did you mean routes-behind-lb"}},
 		{"unknown setting", lab + "--set idle-timout=60s", []string{`"idle-timout"`, "did you mean idle-timeout", "max-lifetime"}},
-		{"a setting of later", lab + "--set node-fault=kill", []string{`"node-fault"`, "idle-timeout"}},
+		{"no such fate", lab + "--set node-fault=kil", []string{"node-fault=kil", "did you mean kill"}},
 		{"no unit", lab + "--set idle-timeout=60", []string{"idle-timeout=60", "60s?"}},
 		{"no duration", lab + "--set stall=long", []string{"stall=long", "60s"}},
 		{"none by another word", lab + "--set idle-timeout=off", []string{"idle-timeout=none"}},

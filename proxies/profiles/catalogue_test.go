@@ -214,7 +214,7 @@ func TestWhatNotesTellToAddCanBeAdded(t *testing.T) {
 			words := strings.Fields(strings.NewReplacer("'", "", ", ", " ").Replace(note))
 			for i, w := range words[:max(len(words)-1, 0)] {
 				setting, value, ok := strings.Cut(strings.TrimRight(words[i+1], ".:,"), "=")
-				if w != "--set" || !ok || value == "N" || value == "…" || slices.Contains(later, setting) {
+				if w != "--set" || !ok || value == "N" || value == "…" {
 					continue
 				}
 				var err error
@@ -314,9 +314,6 @@ func TestABadRegistrationStopsTheProgram(t *testing.T) {
 		}
 	}
 }
-
-// later are settings that notes name and no behaviour speaks for yet.
-var later = []string{"node-fault"}
 
 func TestAFamilyIsNearerThanASlip(t *testing.T) {
 	if _, err := Find("aws-nlb"); err == nil || !strings.Contains(err.Error(), "did you mean aws-nlb-tcp or ") || strings.Contains(err.Error(), "aws-alb") {

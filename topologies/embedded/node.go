@@ -185,9 +185,28 @@ func (n *node) Stop() error {
 	return nil
 }
 
+// Retire implements topologies.Retiring.
+func (n *node) Retire() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.runningLocked() {
+		return fmt.Errorf("retiring node %s: it is not running", n.Name())
+	}
+	if n.paused {
+		return fmt.Errorf("retiring node %s: it is paused", n.Name())
+	}
+	if err := n.endLocked(retire); err != nil {
+		return fmt.Errorf("retiring node %s: %w", n.Name(), err)
+	}
+	return nil
+}
+
 // endLimit is how long a process may take to end. A kill takes milliseconds; an orderly shutdown
 // writes JetStream's state and was never seen to take seconds.
 const endLimit = 20 * time.Second
+
+// retireLimit is that of lame duck mode: by default clients leave within 2 minutes, and then there is a shutdown.
+const retireLimit = 2*time.Minute + endLimit
 
 // endLocked ends the process, if there still is one, and waits until it is gone.
 func (n *node) endLocked(with syscall.Signal) error {
@@ -196,15 +215,19 @@ func (n *node) endLocked(with syscall.Signal) error {
 	if err := p.cmd.Process.Signal(with); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	late := time.NewTimer(endLimit)
+	limit := endLimit
+	if with == retire {
+		limit = retireLimit
+	}
+	late := time.NewTimer(limit)
 	defer late.Stop()
 	select {
 	case <-p.gone:
 	case <-late.C:
 		if with == syscall.SIGKILL {
-			return fmt.Errorf("process %d is still there %v after it was killed", p.cmd.Process.Pid, endLimit)
+			return fmt.Errorf("process %d is still there %v after it was killed", p.cmd.Process.Pid, limit)
 		}
-		return errors.Join(fmt.Errorf("still running after %v; killed", endLimit), n.endLocked(syscall.SIGKILL))
+		return errors.Join(fmt.Errorf("still running after %v; killed", limit), n.endLocked(syscall.SIGKILL))
 	}
 	n.process, n.paused = nil, false
 	return nil

@@ -26,6 +26,9 @@ const ready = "ready\n"
 // the parent's own deadline is shorter as a rule. A start takes some 50 ms, recovering a large store seconds.
 const startLimit = 2 * time.Minute
 
+// retire is the signal for lame duck mode, nats-server's own.
+const retire = syscall.SIGUSR2
+
 // beNode is the whole life of a node process: one nats-server with the configuration file in args.
 func beNode(args []string) int {
 	go func() {
@@ -45,6 +48,8 @@ func (silence) Close() error                { return nil }
 func serve(args []string, status io.WriteCloser) int {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
+	leave := make(chan os.Signal, 1)
+	signal.Notify(leave, retire)
 
 	s, err := newServer(args, status)
 	if err != nil {
@@ -57,6 +62,10 @@ func serve(args []string, status io.WriteCloser) int {
 		s.Shutdown()
 		s.WaitForShutdown()
 		os.Exit(0) // also where the wait below is for listeners that will not open any more
+	}()
+	go func() {
+		<-leave
+		s.LameDuckShutdown() // which ends in a shutdown
 	}()
 	s.Start()
 	if !s.ReadyForConnections(startLimit) {

@@ -12,7 +12,7 @@ import (
 )
 
 // event is what happens once in the middle.
-func (l lab) event(b balancer, t assertions.Target, rec *assertions.Recorder) func(context.Context) error {
+func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) func(context.Context) error {
 	switch {
 	case l.cut:
 		return func(ctx context.Context) error {
@@ -20,40 +20,65 @@ func (l lab) event(b balancer, t assertions.Target, rec *assertions.Recorder) fu
 			if l.link() == topologies.Routes {
 				conn, ok = assertions.PoolRoute(ctx, t, rec, t.Nodes[0])
 			}
-			if !ok || !b.Cut(conn) {
+			if !ok || !with.Cut(conn) {
 				return fmt.Errorf("cutting one of the %s: there is none", l.link())
 			}
 			return nil
 		}
-	case l.drains():
+	case l.fault() != "":
 		return func(ctx context.Context) error {
-			return errors.Join(b.Strike(ctx), l.rotate(ctx, b, t.Nodes[0].Name))
+			node := t.Nodes[0].Name
+			if busy, ok := assertions.BusiestNode(rec); ok && l.link() != topologies.Routes {
+				node = busy
+			}
+			return errors.Join(with.Strike(ctx), l.fail(ctx, with, node))
 		}
 	case l.profile.Strikes():
-		return b.Strike
+		return with.Strike
 	}
 	return func(context.Context) error { return nil }
 }
 
-// drains reports whether what becomes of a removed backend's connections is asked.
-func (l lab) drains() bool { return l.proves["drain"] != "" }
+// fault is what becomes of a node in the middle; "" for nothing.
+func (l lab) fault() string {
+	if f := l.profile.Value("node-fault"); f != "none" {
+		return f
+	}
+	return ""
+}
 
-// removed is how long a backend stays out of rotation beyond its drain time: long enough for what drain ends to
-// be missed and made again.
-const removed = 3 * time.Second
+// missed is how long a node stays away beyond what its loss is to show: long enough for what ended to be missed and
+// made again.
+const missed = 3 * time.Second
 
-// rotate takes a backend out of rotation, leaves it time, and puts it back.
-func (l lab) rotate(ctx context.Context, b balancer, backend string) error {
-	if err := b.Remove(backend); err != nil {
+// leaving is how long a node's lame duck mode takes here: nats-server's grace period of 10 s, and a second for each of
+// the few clients.
+const leaving = 20 * time.Second
+
+// away is how long a node is gone: until health checks have found it, or what drain ends has ended.
+func (l lab) away() time.Duration {
+	switch {
+	case l.fault() == "remove":
+		return l.profile.Duration("drain") + missed
+	case l.profile.Value("health-check") != "off":
+		return l.found() + missed
+	}
+	return missed
+}
+
+// fail lets a node meet its fate, leaves it time, and brings it back.
+func (l lab) fail(ctx context.Context, with levers, node string) error {
+	falls, rises := with.fate(ctx, l.fault(), node)
+	if err := falls(); err != nil {
 		return err
 	}
-	timer := time.NewTimer(l.profile.Duration("drain") + removed)
+	timer := time.NewTimer(l.away())
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return b.Restore(backend)
+	return rises()
 }
 
 // watch runs the observations: what others build on first, then all side by side, then the last looks.
@@ -137,37 +162,6 @@ func (s *strike) arrive(ctx context.Context) {
 	s.err = s.event(ctx)
 	s.rec.Add(assertions.Event{From: assertions.Lab, Kind: "strike-over"})
 	close(s.over)
-}
-
-// levers are what a lab can do to its nodes.
-type levers struct {
-	balancer
-	nodes []topologies.Node
-}
-
-func (l levers) node(name string) (topologies.Node, error) {
-	for _, n := range l.nodes {
-		if n.Name() == name {
-			return n, nil
-		}
-	}
-	return nil, fmt.Errorf("there is no node %s", name)
-}
-
-func (l levers) do(name string, what func(topologies.Node) error) error {
-	n, err := l.node(name)
-	if err != nil {
-		return err
-	}
-	return what(n)
-}
-
-// Stop, Kill and Start implement assertions.Control.
-
-func (l levers) Stop(node string) error { return l.do(node, topologies.Node.Stop) }
-func (l levers) Kill(node string) error { return l.do(node, topologies.Node.Kill) }
-func (l levers) Start(ctx context.Context, node string) error {
-	return l.do(node, func(n topologies.Node) error { return n.Start(ctx) })
 }
 
 // hand is one watcher's part in the strike.

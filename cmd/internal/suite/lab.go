@@ -152,7 +152,7 @@ func (l lab) length() time.Duration {
 func (l lab) control() lab {
 	c := l
 	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.topology), nil, 1
-	c.cut = l.profile.Strikes() || l.drains()
+	c.cut = l.profile.Strikes() || l.fault() != ""
 	c.factor = 1
 	if l.quiet() && !l.jetStream() {
 		waits := l.timers()
@@ -201,10 +201,7 @@ func (l lab) terms() assertions.Terms {
 		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
 		Settings: l.proves, JetStream: l.jetStream(),
-		Event: l.profile.Duration("stall") + l.profile.Duration("outage"),
-	}
-	if fall, err := strconv.Atoi(l.profile.Value("health-fall")); err == nil {
-		terms.Found = time.Duration(fall+1) * l.scaled(l.profile.Duration("health-interval"))
+		Event: l.profile.Duration("stall") + l.profile.Duration("outage"), Found: l.found(),
 	}
 	if l.profile.Value("health-check") != "off" {
 		terms.Check = l.scaled(l.profile.Duration("health-interval"))
@@ -212,19 +209,34 @@ func (l lab) terms() assertions.Terms {
 	for _, name := range events {
 		switch value := l.profile.Value(name); {
 		case value == "none" || value == "" || name == "drain":
-		case name == "restart":
+		case name == "restart" || name == "node-fault":
 			terms.Strikes = append(terms.Strikes, name+"="+value)
 		default:
 			terms.Strikes = append(terms.Strikes, name)
 		}
 	}
-	if l.drains() {
-		terms.Strikes, terms.Event = append(terms.Strikes, "drain"), terms.Event+l.profile.Duration("drain")+removed
+	switch l.fault() {
+	case "":
+	case "remove":
+		terms.Strikes, terms.Event = append(terms.Strikes, "drain"), terms.Event+l.away()
+	case "lame-duck":
+		terms.Event += leaving + l.away()
+	default:
+		terms.Event += l.away()
 	}
 	if l.cut {
 		terms.Strikes = append(terms.Strikes, "cut")
 	}
 	return terms
+}
+
+// found is how long health checks take at the most to find a node that is gone.
+func (l lab) found() time.Duration {
+	fall, err := strconv.Atoi(l.profile.Value("health-fall"))
+	if err != nil {
+		return 0
+	}
+	return time.Duration(fall+1) * l.scaled(l.profile.Duration("health-interval"))
 }
 
 // timers are those of the lab, unscaled.

@@ -90,6 +90,10 @@ func (b *obedient) obey(o order) {
 		answer.Error = text(b.balancer.Remove(o.Name))
 	case o.Do == doRestore:
 		answer.Error = text(b.balancer.Restore(o.Name))
+	case o.Do == doUnplug:
+		answer.Error = text(b.balancer.Unplug(o.Name))
+	case o.Do == doPlug:
+		answer.Error = text(b.balancer.Plug(o.Name))
 	case o.Do == doStrike:
 		b.strike(o.ID)
 		return

@@ -219,6 +219,7 @@ func newScenario(t topologies.Topology, from origin, given []string, all common,
 	if err := s.profile.Check(); err != nil {
 		return s, fmt.Errorf("--set %s: %w", strings.Join(given, " --set "), err)
 	}
+	s.suppose()
 	s.heed(wanted)
 	if s.fronts() == "per-node" && slices.Contains(s.top, "balance") {
 		s.skip = "with one frontend a node there is one backend behind each, and nothing to balance; add --set frontends=shared"
@@ -237,7 +238,31 @@ func newScenario(t topologies.Topology, from origin, given []string, all common,
 }
 
 // strikes reports whether something happens once in the middle.
-func (s scenario) strikes() bool { return s.profile.Strikes() || s.settings["drain"] != "" }
+func (s scenario) strikes() bool {
+	return s.profile.Strikes() || s.profile.Value("node-fault") != "none"
+}
+
+// suppose puts the default of node-fault into force, which depends on what else is asked: what a balancer does about
+// nodes that fail or leave shows only once one does.
+func (s *scenario) suppose() {
+	fault := ""
+	switch {
+	case s.settings["node-fault"] != "":
+		return
+	case s.settings["drain"] != "":
+		fault = "remove"
+	case s.balances(topologies.Routes) || s.profile.Value("health-check") == "off":
+		return
+	case slices.Contains(s.top, "health-check"), slices.Contains(s.top, "on-down"):
+		fault = "vanish"
+	default:
+		return
+	}
+	if struck, err := s.profile.With("node-fault", fault); err == nil { // it is one of its words
+		s.profile, s.settings["node-fault"] = struck, fault
+		s.order = append(s.order, "node-fault")
+	}
+}
 
 // beyond says which setting this topology cannot honour, and why; "" if it honours all.
 func (s scenario) beyond() string {
@@ -252,6 +277,9 @@ func (s scenario) beyond() string {
 	}
 	if name := "on-down"; slices.Contains(s.top, name) && s.profile.Value("health-check") == "off" {
 		return fmt.Sprintf("%s=%s: without health checks no backend is ever found to be down; add --set health-check=tcp", name, s.settings[name])
+	}
+	if v := s.settings["node-fault"]; v != "" && v != "none" && v != "remove" && s.balances(topologies.Routes) {
+		return "node-fault=" + v + ": routes are not judged through the loss of a node, whose routes end whatever stands before them; it is judged where clients cross the balancer (clients-behind-lb)"
 	}
 	if s.settings["hairpin"] != "" && slices.Contains(s.top, "hairpin") && !s.balances(topologies.Routes) {
 		return "hairpin=" + s.settings["hairpin"] + ": no backend dials the balancer in this topology, so none can meet itself"
@@ -361,7 +389,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 
 var (
 	idle   = []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive"}
-	events = []string{"stall", "outage", "restart", "drain"}
+	events = []string{"stall", "outage", "restart", "drain", "node-fault"}
 )
 
 func (s scenario) timers() timers {

@@ -126,7 +126,7 @@ func (s *scenario) doNothing() {
 			s.mute = append(s.mute, details[name]...)
 		}
 	}
-	if s.profile.Value("health-check") != "off" {
+	if s.profile.Value("health-check") != "off" && s.profile.Value("node-fault") == "none" {
 		s.note("no node fails in this run: health checks are judged by what they do to healthy ones")
 	} else if s.ofProfile("on-down") {
 		s.silence("on-down", "without health checks no backend is ever found to be down")

@@ -25,7 +25,7 @@ type order struct {
 	Profile  *wireProfile                 `json:",omitempty"` // listen
 	Fronts   []proxies.Front              `json:",omitempty"` // listen
 	Backends map[string][]proxies.Backend `json:",omitempty"` // serve
-	Name     string                       `json:",omitempty"` // cut: the connection; remove, restore: the backend
+	Name     string                       `json:",omitempty"` // cut: the connection; remove, restore, unplug, plug: the backend
 	Of       int                          `json:",omitempty"` // cancel: the order that is to end early
 }
 
@@ -38,6 +38,8 @@ const (
 	doCut     = "cut"
 	doRemove  = "remove"
 	doRestore = "restore"
+	doUnplug  = "unplug"
+	doPlug    = "plug"
 	doClose   = "close"
 )
 
@@ -134,6 +136,16 @@ func (r *remote) Remove(backend string) error {
 
 func (r *remote) Restore(backend string) error {
 	_, err := r.tell(context.Background(), order{Do: doRestore, Name: backend})
+	return err
+}
+
+func (r *remote) Unplug(backend string) error {
+	_, err := r.tell(context.Background(), order{Do: doUnplug, Name: backend})
+	return err
+}
+
+func (r *remote) Plug(backend string) error {
+	_, err := r.tell(context.Background(), order{Do: doPlug, Name: backend})
 	return err
 }
 

@@ -127,7 +127,8 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		return h, fmt.Errorf("opening the balancer for traffic: %w", err)
 	}
 	started()
-	return h, watch(ctx, l.observations(), target, rec, levers{balancer, deployment.Nodes()}, l.event(balancer, target, rec))
+	with := levers{balancer, deployment.Nodes(), rec}
+	return h, watch(ctx, l.observations(), target, rec, with, l.event(with, target, rec))
 }
 
 // scheme is how the URLs begin by which applications dial.

@@ -17,6 +17,8 @@ type balancer interface {
 	Cut(conn string) bool
 	Remove(backend string) error
 	Restore(backend string) error
+	Unplug(backend string) error
+	Plug(backend string) error
 	Close() error
 }
 

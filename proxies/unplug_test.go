@@ -1,0 +1,55 @@
+package proxies
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAnUnpluggedBackendAnswersNobodyUntilItIsPluggedIn(t *testing.T) {
+	l := start(t, with(t, "health-check=connect", "health-interval=300ms", "health-fall=2"), bothBehindOne)
+	client, server := l.dial("vip"), l.reached("b1")
+	if err := l.Unplug("b1"); err != nil {
+		t.Fatal(err)
+	}
+	if l.Unplug("b1") == nil || l.Unplug("b3") == nil || l.Plug("b2") == nil {
+		t.Error("what does not fit was accepted")
+	}
+	until(t, "b1 is found dead", func() (bool, string) {
+		for _, e := range l.all() {
+			if e.Kind == KindDown && e.Backend == "b1" {
+				return true, ""
+			}
+		}
+		return false, "no down"
+	})
+	l.dial("vip")
+	l.reached("b2")
+	expect(t, "whoever was connected", client, silence)
+	if err := l.Plug("b1"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "whoever was connected, who says nothing", client, silence)
+	if _, err := client.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "whoever was connected and speaks", client, rst)
+	server.Close()
+	l.tells("vip#1", "begin", "expired rst-on-next node-fault", "gave-up rst client", "gave-up fin server", "end rst-on-next node-fault")
+}
+
+func TestAConnectToAnUnpluggedBackendWaits(t *testing.T) {
+	l := start(t, Direct())
+	if err := l.Unplug("b1"); err != nil {
+		t.Fatal(err)
+	}
+	client := l.dial("n1")
+	expect(t, "who waits", client, silence)
+	before := time.Now()
+	if err := l.Plug("b1"); err != nil {
+		t.Fatal(err)
+	}
+	say(t, client, l.reached("b1"), "at last")
+	if took := time.Since(before); took > patience {
+		t.Errorf("it took %s", took)
+	}
+}
