@@ -85,12 +85,8 @@ var towardsClients = map[string][]Advice{
 			Set: map[string]string{"inspection": "none"}},
 		{Target: "nats-server", Text: "where the balancer must see a ClientHello: tls { handshake_first: true } (2.10.0) and clients with nats.TLSHandshakeFirst() (nats.go 1.31.0)"},
 	},
-	"proxy-protocol": {
-		{Target: "nats-server", Text: "proxy_protocol: true  # 2.12.2; behind a balancer only, since whoever reaches the port can claim any address",
-			Nats: map[string]string{"proxy_protocol": "true"}},
-		{Target: "load-balancer", Text: "no PROXY header towards NATS", Set: map[string]string{"proxy-protocol": "off"}},
-	},
-	"health-check": {{Target: "load-balancer", Text: "health checks over HTTP on the monitoring port: /healthz?js-server-only=true", Set: map[string]string{"health-check": "http"}}},
+	"proxy-protocol": {{Target: "load-balancer", Text: "no PROXY header towards NATS", Set: map[string]string{"proxy-protocol": "off"}}},
+	"health-check":   {{Target: "load-balancer", Text: "health checks over HTTP on the monitoring port: /healthz?js-server-only=true", Set: map[string]string{"health-check": "http"}}},
 }
 
 // clientAdvice is what helps applications to connect, by the settings that a run was given.
@@ -101,12 +97,27 @@ func clientAdvice(t Terms) []Advice {
 		if !given || value == f.off {
 			continue
 		}
+		if f.settings[0] == "proxy-protocol" {
+			advice = append(advice, headerAdvice(t, value)...)
+		}
 		for _, a := range towardsClients[f.settings[0]] {
-			// What was done already is no advice, and a server that reads one header cannot be told to read two.
-			if a.Set[f.settings[0]] != value && (a.Nats["proxy_protocol"] == "" || !t.ProxyProtocol && (value == "v1" || value == "v2")) {
+			if a.Set[f.settings[0]] != value { // what was done already is no advice
 				advice = append(advice, a)
 			}
 		}
 	}
 	return advice
+}
+
+// headerAdvice lets servers understand what the balancer puts ahead of the clients' bytes.
+func headerAdvice(t Terms, header string) []Advice {
+	expect := map[string]string{"proxy_protocol": "true"}
+	switch {
+	case header == "doubled" || header == "malformed":
+		return []Advice{{Target: "load-balancer", Text: "one well-formed header, from the balancer next to NATS alone, and proxy_protocol: true on the servers",
+			Set: map[string]string{"proxy-protocol": "v2"}, Nats: expect}}
+	case t.ProxyProtocol:
+		return nil
+	}
+	return []Advice{{Target: "nats-server", Text: "proxy_protocol: true  # 2.12.2; behind a balancer only, since whoever reaches the port can claim any address", Nats: expect}}
 }

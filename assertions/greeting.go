@@ -55,13 +55,21 @@ func words(err error, took time.Duration) string {
 	case errors.Is(err, nats.ErrTimeout), errors.As(err, &slow) && slow.Timeout():
 		return "timeout after " + spoken(took) + " waiting for INFO"
 	case errors.Is(err, io.EOF):
-		return "end of file after " + spoken(took)
+		return "end of file " + after(took)
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset after " + spoken(took)
+		return "connection reset " + after(took)
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, nats.ErrNoServers):
 		return "connection refused" // nats.go says that it has no servers left
 	}
 	return ports.ReplaceAllString(err.Error(), "")
+}
+
+// after says when something ended. Below a tenth of a second it is a matter of this machine.
+func after(took time.Duration) string {
+	if took < 100*time.Millisecond {
+		return "at once"
+	}
+	return "after " + spoken(took)
 }
 
 func urls(all []string) string {

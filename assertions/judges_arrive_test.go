@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -57,6 +58,88 @@ func TestFirstBytesPass(t *testing.T) {
 	})
 }
 
+// presentedAs is a client that connects from 10.0.0.1:4000 and is known to its server by an address.
+func presentedAs(n int, known string) []Event {
+	own := func(e *Event) { e.Caller = "10.0.0.1:4000" }
+	return line(on(1, Client, "presented", seq(n), node("n1"), own), on(1.1, Server, "known", seq(n), node("n1"), own, addr(known)))
+}
+
+func turnedAway(text string) Event { return on(1, Client, "turned-away", why(text)) }
+
+func headerSent(at float64) Event {
+	return on(at, Balancer, "applied", front("vip"), conn("c1"), why("proxy-protocol"))
+}
+
+func TestAddressArrives(t *testing.T) {
+	expecting := asked(applications(), "proxy-protocol", "v2")
+	expecting.ProxyProtocol = true
+	begin := on(0.9, Balancer, "begin", conn("c1"), addr("10.0.0.9:700"), front("vip"))
+	judgeAll(t, "proxy/address-arrives", []judged{
+		{name: "their own", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.1:4000"), presentedAs(1, "10.0.0.1:4000")),
+			want: Safe, got: "the servers know 2 clients by their own addresses", measured: map[string]float64{"connects": 2, "failed": 0, "known_by_another_address": 0}},
+		{name: "the balancer's, where nobody looks for another", terms: applications(), events: line(begin, presentedAs(0, "10.0.0.9:700")),
+			want: Safe, got: "the servers know 1 of 1 client by the balancer's address, and were told to look for no other"},
+		{name: "the balancer's, where headers are looked for", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.9:700"), presentedAs(1, "10.0.0.1:4000")),
+			want: Unsafe, got: "the servers look for PROXY headers and know 1 of 2 clients by the balancer's address", measured: map[string]float64{"known_by_another_address": 1}},
+		{name: "somebody else's", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.77:9")),
+			want: Unsafe, got: "the servers look for PROXY headers and know 1 of 1 client by an address that is neither theirs nor the balancer's"},
+		{name: "the right address and a wrong port", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.1:4001")),
+			want: Unsafe, got: "the servers look for PROXY headers and know 1 of 1 client by an address that is neither theirs nor the balancer's"},
+		{name: "a client that never got in has no address", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.1:4000"), turnedAway("end of file at once")),
+			want: Unsafe, got: "1 of 2 clients never got as far as having an address: end of file at once", measured: map[string]float64{"failed": 1}},
+		{name: "a client that nobody looked up", terms: expecting, events: line(begin, presentedAs(0, "10.0.0.1:4000"), presentedAs(1, "")[:1]),
+			want: Skipped, got: "not every client was found at its server"},
+		{name: "nobody", terms: expecting, want: Skipped, got: "nobody connected"},
+	})
+}
+
+func TestHeaderUnderstood(t *testing.T) {
+	v2 := asked(applications(), "proxy-protocol", "v2")
+	judgeAll(t, "proxy/header-understood", []judged{
+		{name: "a header that is read", terms: v2, events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")),
+			want: Safe, got: "1 client got in behind a v2 header each", measured: map[string]float64{"connects": 1, "failed": 0}},
+		{name: "no header", terms: applications(), events: line(presentedAs(0, "10.0.0.9:700")), want: Safe, got: "no header was sent, and 1 client got in"},
+		{name: "a header on the tester's own connection is no client's", terms: v2,
+			events: line(on(0.9, Balancer, "applied", front(CanaryFront), why("proxy-protocol")), presentedAs(0, "10.0.0.1:4000")),
+			want:   Skipped, got: "nobody saw the balancer send a header"},
+		{name: "a header that is not read", terms: v2, events: line(headerSent(0.9), turnedAway("nats: Authorization Violation"), on(1.2, Server, "objected", node("n1"), func(e *Event) { e.What = "authentication error" })),
+			want: Unsafe, got: "the servers turned away 1 of 1 client: nats: Authorization Violation; the server's log: authentication error", measured: map[string]float64{"failed": 1}},
+		{name: "a server whose log cannot be read", terms: v2, events: line(headerSent(0.9), turnedAway("end of file at once"), presentedAs(0, "10.0.0.1:4000")),
+			want: Unsafe, got: "the servers turned away 1 of 2 clients: end of file at once"},
+		{name: "nobody", terms: v2, events: line(headerSent(0.9)), want: Skipped, got: "nobody connected"},
+	})
+}
+
+func TestAServersLogIsReadFromItsPlaceOn(t *testing.T) {
+	n := Node{Name: "n1", Log: filepath.Join(t.TempDir(), "log")}
+	if _, err := logPlace(n); err == nil {
+		t.Error("a log that is not there has no place")
+	}
+	before := "2026/11/22 21:00:00.000001 [INF] Server is ready\n"
+	if err := os.WriteFile(n.Log, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	place, err := logPlace(n)
+	if err != nil || place != int64(len(before)) {
+		t.Fatalf("the log ends at %d, %v", place, err)
+	}
+	if err := os.WriteFile(n.Log, []byte(before+`2026/11/22 21:00:01.000001 [ERR] 127.0.0.1:41234 - cid:7 - authentication error
+[17] 2026/11/22 21:00:02.000001 [WRN] Error reading PROXY protocol header from 127.0.0.1:41234: EOF
+2026/11/22 21:00:03.000001 [INF] 10.0.0.1:6222 - rid:9 - "n2" - Router connection closed: Client Closed
+panic: oh
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := logSince(n, place)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []logged{{"ERR", "authentication error"}, {"WRN", "Error reading PROXY protocol header from 127.0.0.1: EOF"}, {"INF", "Router connection closed: Client Closed"}, {"", "panic: oh"}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestWhatHelpsClientsToConnectIsWhatWasNotDone(t *testing.T) {
 	if advice := clientAdvice(asked(applications(), "inspection", "client-first")); len(advice) != 2 || advice[0].Set["inspection"] != "none" {
 		t.Errorf("against an inspection: %+v", advice)
@@ -68,7 +151,7 @@ func TestWhatHelpsClientsToConnectIsWhatWasNotDone(t *testing.T) {
 	v2.ProxyProtocol = true
 	doubled := asked(applications(), "proxy-protocol", "doubled")
 	for _, terms := range []Terms{v2, doubled} {
-		if advice := clientAdvice(terms); len(advice) != 1 || advice[0].Nats != nil {
+		if advice := clientAdvice(terms); advice[len(advice)-1].Set["proxy-protocol"] != "off" || advice[0].Set == nil {
 			t.Errorf("a server that reads a header already, or two headers, want none less: %+v", advice)
 		}
 	}

@@ -52,6 +52,19 @@ type routez struct {
 	} `json:"routes"`
 }
 
+// connz is what lbtest reads of /connz.
+type connz struct {
+	Connections []struct {
+		ID     uint64    `json:"cid"`
+		IP     string    `json:"ip"`
+		Port   int       `json:"port"`
+		Start  time.Time `json:"start"`
+		Name   string    `json:"name"` // what the client calls itself; "" for one that never said CONNECT
+		Lang   string    `json:"lang"`
+		Reason string    `json:"reason"` // of a closed one
+	} `json:"connections"`
+}
+
 // raftz is what lbtest reads of /raftz: account → group → its state on this node.
 type raftz map[string]map[string]struct {
 	ID     string `json:"id"`
