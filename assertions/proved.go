@@ -101,6 +101,21 @@ var proofs = map[string]func(h History, value string) string{
 		}
 		return ""
 	},
+	"bypass": func(h History, value string) string {
+		if value == "off" {
+			return ""
+		}
+		tried := h.Kind(Probe, "tried")
+		for _, e := range tried {
+			if e.How != value {
+				return fmt.Sprintf("the address that %s tells others to dial was found to be %s", e.Node, e.How)
+			}
+		}
+		if len(tried) == 0 {
+			return "nobody tried what the nodes tell others to dial"
+		}
+		return ""
+	},
 	"on-down": func(h History, value string) string {
 		if _, ok := h.First(Balancer, "down"); !ok {
 			return "no backend was found to be down"

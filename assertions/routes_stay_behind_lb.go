@@ -22,7 +22,7 @@ func init() {
 		Absolute: true,
 		// The contract calls a bypass risky, never unsafe. Gossip fills the mesh that one shared frontend
 		// leaves incomplete.
-		Hostile: []string{"frontends=shared", "nats:cluster.advertise=none"},
+		Hostile: []string{"frontends=shared", "bypass=open"},
 	})
 }
 
@@ -55,8 +55,12 @@ func judgeStayBehind(h History) []Finding {
 		}
 		return held("every route crosses the balancer", measured...)
 	}
+	advice := Advice{Target: "nats-server", Text: `cluster { advertise: "<the node's own frontend>" } on every node`}
+	if h.Terms.Settings["bypass"] != "" {
+		advice.Set = map[string]string{"bypass": "off"}
+	}
 	return []Finding{{Verdict: Risky, Got: fmt.Sprintf("routes go past the balancer between %s of nodes (%s)", plural(len(between), "pair"),
 		strings.Join(slices.Sorted(maps.Keys(between)), ", ")), Measured: measured,
-		Advice:   []Advice{{Target: "nats-server", Text: `cluster { advertise: "<the node's own frontend>" } on every node`}},
+		Advice:   []Advice{advice},
 		Evidence: sample(evidence)}}
 }

@@ -30,6 +30,7 @@ type Node struct {
 	URL     string // of the client port
 	Monitor string // http://host:port
 	Addr    string // host:port of its own listener for the link that is balanced
+	Told    string // host:port that it tells others to dial past the balancer; "" where it tells them the balancer's
 	Log     string // path of its log; "" where nobody can read it
 }
 

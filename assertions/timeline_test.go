@@ -156,6 +156,7 @@ var units = map[string]string{
 	"silent_ends": "routes", "noticed_after": "s", "messages_lost": "messages", "messages_sent": "messages", "longest_gap": "s", "slowest_delivery": "s",
 	"acked": "messages", "acked_lost": "messages", "streams_unreadable": "streams", "streams_disagreeing": "streams",
 	"longest_ack_gap": "s", "elections": "terms", "longest_without_leader": "s", "quorum_lost_advisories": "advisories",
+	"addresses_learnt": "addresses", "back_after": "s", "connections_past_the_balancer": "connections",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -188,6 +189,7 @@ func safeTimelines() map[string]History {
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},
 		"proxy/address-arrives":             {Terms: applications(), Events: line(presentedAs(0, "10.0.0.1:4000"))},
 		"proxy/header-understood":           {Terms: asked(applications(), "proxy-protocol", "v2"), Events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")[:1])},
+		"client/stays-behind-lb":            {Terms: bypassed("refused"), Events: bereft(2, "n2", true)},
 		"routes/full-mesh-forms":            {Terms: struckBy("stall", 1), Events: wholeAtBothEnds()},
 		"routes/stay-behind-lb":             {Terms: threeNodes(), Events: line(crossing(0.5), seenRoute(0.9, "n1", "n2", "10.0.0.2:6222"), wholeAtBothEnds())},
 		"routes/stay-up-when-quiet":         {Terms: quiet, Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},

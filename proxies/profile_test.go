@@ -12,7 +12,7 @@ var documented = []string{
 	"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive", "max-lifetime",
 	"frontends", "balance", "hairpin", "inspection", "inspection-delay", "inspection-verdict", "inspection-pattern", "inspection-limit",
 	"tls", "proxy-protocol", "source-ports", "port-reuse-delay", "port-exhaustion", "max-connections", "connection-limit", "connect-rate",
-	"health-check", "health-interval", "health-fall", "on-down", "drain", "node-fault", "stall", "outage", "restart", "engine",
+	"health-check", "health-interval", "health-fall", "on-down", "drain", "node-fault", "stall", "outage", "restart", "bypass", "engine",
 	"latency", "jitter", "bandwidth", "burst", "slice",
 }
 

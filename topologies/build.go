@@ -21,11 +21,14 @@ type Front struct {
 
 // Build is a topology made concrete: where its balancers are, and how its servers are tuned.
 type Build struct {
-	Topology  Topology
-	Fronts    map[Front]string // host:port of each frontend, known before any node starts; a link without one is direct
-	Tuning    Tuning
-	JetStream bool    // off in scaled labs: Raft's timers cannot be scaled
-	Behind    Running // what the nodes share their networks with, on a Host; nil for a balancer in this process
+	Topology Topology
+	Fronts   map[Front]string // host:port of each frontend, known before any node starts; a link without one is direct
+	// Advertised is what a node tells others to dial on a balanced link, by link and node, in the place of its frontend;
+	// "" leaves it to the server, which tells the address it has.
+	Advertised map[Front]string
+	Tuning     Tuning
+	JetStream  bool    // off in scaled labs: Raft's timers cannot be scaled
+	Behind     Running // what the nodes share their networks with, on a Host; nil for a balancer in this process
 }
 
 // Tuning is what the user gave with --nats, and the factor that time is divided by.

@@ -79,7 +79,7 @@ func Render(b Build, m Member) (string, error) {
 
 // renderClients says what clients are told about the other nodes: their balancer, where there is one.
 func (b Build) renderClients(root *block, m Member) {
-	if addr, ok := b.front(Clients, m.Name); ok {
+	if addr, ok := b.advertised(Clients, m.Name); ok {
 		root.set(quote(addr), "What clients are told to dial; without it, the node's own address, past the balancer.", "client_advertise")
 	}
 }
@@ -93,7 +93,7 @@ func (b Build) renderWebsocket(root *block, m Member) {
 	root.set(quote(m.Host), "", "websocket", "host")
 	root.set(strconv.Itoa(port), "", "websocket", "port")
 	root.set("true", "TLS, where there is any, ends at the balancer.", "websocket", "no_tls")
-	if addr, ok := b.front(Websocket, m.Name); ok {
+	if addr, ok := b.advertised(Websocket, m.Name); ok {
 		root.set(quote(addr), "What websocket clients are told to dial; without it, the node's own address, past the balancer.", "websocket", "advertise")
 	}
 	root.set("true", "For the clients that ask for it.", "websocket", "compression")
@@ -107,12 +107,20 @@ func (b Build) front(link Link, node string) (addr string, ok bool) {
 	return addr, ok
 }
 
+// advertised is what a node is configured to tell others to dial, if it is.
+func (b Build) advertised(link Link, node string) (addr string, ok bool) {
+	if addr, ok = b.Advertised[Front{link, node}]; ok {
+		return addr, addr != ""
+	}
+	return b.front(link, node)
+}
+
 // renderCluster writes the block that makes a node meet its peers, through the frontends if there are any.
 func (b Build) renderCluster(root *block, cluster Cluster, m Member) {
 	root.set(quote(cluster.Name), "", "cluster", "name")
 	root.set(quote(m.Host), "", "cluster", "host")
 	root.set(strconv.Itoa(m.Ports[Routes]), "", "cluster", "port")
-	if own, ok := b.front(Routes, m.Name); ok {
+	if own, ok := b.advertised(Routes, m.Name); ok {
 		root.set(quote(own), "What peers tell each other; without it, the address a connection came from, past or behind a balancer.",
 			"cluster", "advertise")
 	}

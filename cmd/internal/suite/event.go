@@ -117,10 +117,11 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 	for i, o := range side {
 		wg.Go(func() {
 			t := t
+			hand := &hand{levers: with}
+			t.Control = hand
 			if o.Strikes {
-				hand := &hand{levers: with, strike: strike}
+				hand.strike = strike
 				defer hand.leave(ctx)
-				t.Control = hand
 			}
 			if err := o.Watch(ctx, t, rec); err != nil {
 				errs[i] = fmt.Errorf("watching %s: %w", o.Name, err)
@@ -167,12 +168,15 @@ func (s *strike) arrive(ctx context.Context) {
 // hand is one watcher's part in the strike.
 type hand struct {
 	levers
-	strike  *strike
+	strike  *strike // nil for one who has none
 	arrived bool
 }
 
 // Strike implements assertions.Control.
 func (h *hand) Strike(ctx context.Context) error {
+	if h.strike == nil {
+		return errors.New("striking: this watcher has not said that it takes part")
+	}
 	h.arrived = true
 	h.strike.arrive(ctx)
 	select {

@@ -98,6 +98,9 @@ func (l lab) observations() []*assertions.Observation {
 			found = append(found, a.Observe)
 		}
 	}
+	if l.profile.Value("bypass") != "off" {
+		found = append(found, assertions.Scouting)
+	}
 	return append(append(found, assertions.Canaries, assertions.Pulse), l.beside...)
 }
 

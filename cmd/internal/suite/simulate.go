@@ -86,6 +86,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	}
 	build := l.build(addresses)
 	build.Behind = balancer.behind
+	told, leave, err := l.advertise(&build)
+	defer leave()
+	if err != nil {
+		return h, fmt.Errorf("finding addresses past the balancer: %w", err)
+	}
 	deployment, err := rt.Start(ctx, build)
 	if err != nil {
 		return h, fmt.Errorf("starting %s: %w", l.topology.Name, err)
@@ -117,7 +122,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	who.are(deployment.Nodes())
 	for _, n := range deployment.Nodes() {
 		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), URL: "nats://" + n.Addr(topologies.Clients),
-			Monitor: n.Monitor(), Addr: n.Addr(l.link()), Log: n.Log()})
+			Monitor: n.Monitor(), Addr: n.Addr(l.link()), Log: n.Log(), Told: told(n)})
 	}
 	for _, a := range deployment.Accounts() {
 		target.Accounts = append(target.Accounts, assertions.Account{Name: a.Name, User: a.User, Password: a.Password, JetStream: a.JetStream, System: a.System})

@@ -21,6 +21,8 @@ var sweeps = map[string][][]string{
 	"clients-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
 		{"inspection=client-first"},
+		// Addresses past the balancer, which clients learn by gossip.
+		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
