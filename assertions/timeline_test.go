@@ -150,7 +150,7 @@ var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|st
 // units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
 var units = map[string]string{
 	"connects": "connections", "failed": "connections", "slowest_connect": "s",
-	"info_after": "s", "known_by_another_address": "connections",
+	"info_after": "s", "known_by_another_address": "connections", "complaints_per_minute": "1/min", "phantoms_per_minute": "1/min",
 	"mesh_full_after": "s", "incomplete_pairs": "pairs",
 	"closes": "closes", "watched": "s", "closes_per_minute": "1/min",
 	"silent_ends": "routes", "noticed_after": "s", "messages_lost": "messages", "messages_sent": "messages", "longest_gap": "s", "slowest_delivery": "s",
@@ -186,6 +186,7 @@ func safeTimelines() map[string]History {
 	quiet := idleFor(35, "fin")
 	return map[string]History{
 		"client/connects":                   {Terms: threeNodes(), Events: line(on(1, Client, "greeted"))},
+		"health/server-log-quiet":           {Terms: applications(), Events: leftAlone(2)},
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},
 		"proxy/address-arrives":             {Terms: applications(), Events: line(presentedAs(0, "10.0.0.1:4000"))},
 		"proxy/header-understood":           {Terms: asked(applications(), "proxy-protocol", "v2"), Events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")[:1])},
