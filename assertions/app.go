@@ -12,7 +12,8 @@ import (
 //
 //	connected ─► disconnected ─► reconnected ─► … ─► closed
 //
-// Seq counts its connections from 0; disconnected and closed carry the error, reconnected the time since.
+// Seq counts its connections from 0; connected carries the time it took, disconnected and closed the error, reconnected
+// the time since.
 type app struct {
 	*nats.Conn
 	name string
@@ -21,12 +22,14 @@ type app struct {
 	mu   sync.Mutex
 	lost time.Duration // when the latest connection was, as the client noticed
 	nth  int
+	away bool // between two connections
 }
 
 // open connects an application as real ones do: by every frontend's URL, with nats.go's defaults and what --client
 // says, and no option of the tester's besides. The error is nats.go's.
 func (t Target) open(rec *Recorder, a Account, name string, more ...nats.Option) (*app, error) {
 	p := &app{name: name, rec: rec}
+	began := rec.Now()
 	nc, err := t.dial(a, "lbtest "+name, append([]nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) { p.disconnected(err) }),
 		nats.ReconnectHandler(p.reconnected),
@@ -39,8 +42,16 @@ func (t Target) open(rec *Recorder, a Account, name string, more ...nats.Option)
 		return nil, fmt.Errorf("connecting %s: %w", name, err)
 	}
 	p.Conn = nc
-	rec.Add(Event{From: Client, Kind: "connected", App: name, Node: nc.ConnectedServerName(), Caller: nc.LocalAddr(), Dial: nc.ConnectedAddr()})
+	rec.Add(Event{From: Client, Kind: "connected", App: name, Node: nc.ConnectedServerName(), Caller: nc.LocalAddr(), Dial: nc.ConnectedAddr(),
+		Took: rec.Now() - began})
 	return p, nil
+}
+
+// present reports whether its latest connection was not lost, as far as it knows.
+func (p *app) present() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return !p.away
 }
 
 func (p *app) disconnected(err error) {
@@ -49,7 +60,7 @@ func (p *app) disconnected(err error) {
 		e.Why = err.Error()
 	}
 	p.mu.Lock()
-	p.lost, e.Seq = p.rec.Now(), p.nth
+	p.lost, p.away, e.Seq = p.rec.Now(), true, p.nth
 	p.mu.Unlock()
 	p.rec.Add(e)
 }
@@ -57,6 +68,7 @@ func (p *app) disconnected(err error) {
 func (p *app) reconnected(nc *nats.Conn) {
 	p.mu.Lock()
 	p.nth++
+	p.away = false
 	e := Event{From: Client, Kind: "reconnected", App: p.name, Node: nc.ConnectedServerName(), Caller: nc.LocalAddr(), Dial: nc.ConnectedAddr(),
 		Seq: p.nth, Took: p.rec.Now() - p.lost}
 	p.mu.Unlock()

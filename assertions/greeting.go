@@ -50,16 +50,36 @@ var ports = regexp.MustCompile(`(?:read|write|dial) tcp[46]? \S+?(?:->\S+)?: `)
 
 // words says why a connect failed, the same each time it fails for the same reason.
 func words(err error, took time.Duration) string {
+	switch why := failure(err); why {
+	case timedOut:
+		return why + " after " + spoken(took) + " waiting for INFO"
+	case endOfFile, wasReset:
+		return why + " " + after(took)
+	default:
+		return why
+	}
+}
+
+// The failures that have words of our own.
+const (
+	timedOut  = "timeout"
+	endOfFile = "end of file"
+	wasReset  = "connection reset"
+	refused   = "connection refused"
+)
+
+// failure is why a connect failed, without its addresses and times.
+func failure(err error) string {
 	var slow net.Error
 	switch {
 	case errors.Is(err, nats.ErrTimeout), errors.As(err, &slow) && slow.Timeout():
-		return "timeout after " + spoken(took) + " waiting for INFO"
+		return timedOut
 	case errors.Is(err, io.EOF):
-		return "end of file " + after(took)
+		return endOfFile
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset " + after(took)
+		return wasReset
 	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, nats.ErrNoServers):
-		return "connection refused" // nats.go says that it has no servers left
+		return refused // nats.go says that it has no servers left
 	}
 	return ports.ReplaceAllString(err.Error(), "")
 }

@@ -110,47 +110,6 @@ func TestHeaderUnderstood(t *testing.T) {
 	})
 }
 
-// leftAlone is servers that are watched, with what is found in them then.
-func leftAlone(watched float64, found ...Event) []Event {
-	all := []Event{on(1, Lab, "watch-begin"), on(1+watched, Lab, "watch-end")}
-	for i, n := range threeNodes().Nodes {
-		all = append(all, on(1+watched, Server, "searched", node(n)))
-		if i == 0 {
-			all = append(all, found...)
-		}
-	}
-	return line(all)
-}
-
-func TestServerLogQuiet(t *testing.T) {
-	checked := asked(applications(), "health-check", "connect")
-	checked.Check = 2 * time.Second
-	says := func(what string) Event {
-		return on(9, Server, "logged", node("n1"), func(e *Event) { e.How, e.What = "WRN", what })
-	}
-	phantom := on(9, Server, "phantom", node("n1"))
-	quiet := leftAlone(2)
-	judgeAll(t, "health/server-log-quiet", []judged{
-		{name: "nothing at all", terms: checked, events: leftAlone(6), control: quiet,
-			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s", measured: map[string]float64{"complaints_per_minute": 0, "phantoms_per_minute": 0, "watched": 6}},
-		{name: "what a server says of its own", terms: checked, events: leftAlone(6, says("a"), says("b")), control: quiet,
-			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s", measured: map[string]float64{"complaints_per_minute": 20}},
-		{name: "a line a check", terms: checked, events: leftAlone(6, says("handshake error"), says("b"), says("c")), control: quiet,
-			want: Risky, got: "30 complaints a minute in the servers' logs (control 0), such as: handshake error"},
-		{name: "servers that talk as much behind nothing", terms: checked, events: leftAlone(6, says("a"), says("b"), says("c")), control: leftAlone(2, says("a")),
-			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s"},
-		{name: "a connection a check", terms: checked, events: leftAlone(6, phantom, phantom, phantom), control: quiet,
-			want: Risky, got: "30 connections a minute that no client made, counted and listed as closed", measured: map[string]float64{"phantoms_per_minute": 30}},
-		{name: "both", terms: checked, events: leftAlone(6, says("a"), says("b"), says("c"), phantom), control: quiet,
-			want: Risky, got: "30 complaints a minute in the servers' logs (control 0), such as: a; 10 connections a minute that no client made, counted and listed as closed"},
-		{name: "too short a watch for the checks", terms: checked, events: leftAlone(5), control: quiet,
-			want: Skipped, got: "the servers were not watched for as long as 3 checks of each"},
-		{name: "a server that was not searched", terms: checked, events: leftAlone(6)[:4], control: quiet, want: Skipped, got: "the log of a server was not read"},
-		{name: "a control that was not watched", terms: checked, events: leftAlone(6), control: []Event{}, want: Skipped, got: "the control's logs were not watched"},
-		{name: "nothing", terms: checked, control: quiet, want: Skipped, got: "nobody watched the servers' logs"},
-	})
-}
-
 func TestAServersLogIsReadFromItsPlaceOn(t *testing.T) {
 	n := Node{Name: "n1", Log: filepath.Join(t.TempDir(), "log")}
 	if _, err := logPlace(n); err == nil {

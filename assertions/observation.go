@@ -15,6 +15,8 @@ type Observation struct {
 	Alone bool
 	// Own wants a lab that it shares with nobody: it takes all there is of something, or nodes away.
 	Own bool
+	// Crowd brings as many clients as Terms.Clients says.
+	Crowd bool
 	// Takes estimates how long it watches, besides its event; nil is a few seconds.
 	Takes func(Terms) time.Duration
 	// Aside goes on beside the others, and is told to stop when they are done.

@@ -150,13 +150,15 @@ var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|st
 // units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
 var units = map[string]string{
 	"connects": "connections", "failed": "connections", "slowest_connect": "s",
-	"info_after": "s", "known_by_another_address": "connections", "complaints_per_minute": "1/min", "phantoms_per_minute": "1/min",
+	"info_after": "s", "known_by_another_address": "connections",
 	"mesh_full_after": "s", "incomplete_pairs": "pairs",
 	"closes": "closes", "watched": "s", "closes_per_minute": "1/min",
 	"silent_ends": "routes", "noticed_after": "s", "messages_lost": "messages", "messages_sent": "messages", "longest_gap": "s", "slowest_delivery": "s",
 	"acked": "messages", "acked_lost": "messages", "streams_unreadable": "streams", "streams_disagreeing": "streams",
 	"longest_ack_gap": "s", "elections": "terms", "longest_without_leader": "s", "quorum_lost_advisories": "advisories",
 	"addresses_learnt": "addresses", "back_after": "s", "connections_past_the_balancer": "connections",
+	"clients": "clients", "clients_unconnected": "clients", "clients_turned_away": "clients", "clients_left_hanging": "clients", "clients_missing": "clients",
+	"clients_on_fullest_node": "clients", "clients_on_emptiest_node": "clients", "connections_lost": "connections", "last_back_after": "s",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -186,11 +188,15 @@ func safeTimelines() map[string]History {
 	quiet := idleFor(35, "fin")
 	return map[string]History{
 		"client/connects":                   {Terms: threeNodes(), Events: line(on(1, Client, "greeted"))},
-		"health/server-log-quiet":           {Terms: applications(), Events: leftAlone(2)},
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},
 		"proxy/address-arrives":             {Terms: applications(), Events: line(presentedAs(0, "10.0.0.1:4000"))},
 		"proxy/header-understood":           {Terms: asked(applications(), "proxy-protocol", "v2"), Events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")[:1])},
 		"client/stays-behind-lb":            {Terms: bypassed("refused"), Events: bereft(2, "n2", true)},
+		"client/herd-recovers":              {Terms: crowdStruck(3), Events: crashed(3, 2.1)},
+		"client/spread-over-nodes":          {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},
+		"ports/all-connect":                 {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},
+		"ports/full-is-clear":               {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},
+		"ports/recover-after-churn":         {Terms: crowdOf(3), Events: churned(3, 0.1)},
 		"routes/full-mesh-forms":            {Terms: struckBy("stall", 1), Events: wholeAtBothEnds()},
 		"routes/stay-behind-lb":             {Terms: threeNodes(), Events: line(crossing(0.5), seenRoute(0.9, "n1", "n2", "10.0.0.2:6222"), wholeAtBothEnds())},
 		"routes/stay-up-when-quiet":         {Terms: quiet, Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// descriptors is how many files this process may have open.
+// descriptors is how many files this process may have open: Go has raised that to what is allowed.
 func descriptors() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > math.MaxInt32 {

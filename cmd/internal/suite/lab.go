@@ -112,9 +112,19 @@ func (l lab) quiet() bool {
 	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.Alone })
 }
 
-// weight is what a lab costs beside others: streams write to disk on three nodes.
+// crowd reports whether as many clients connect as are expected.
+func (l lab) crowd() bool {
+	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.Crowd })
+}
+
+// weight is what a lab costs beside others: streams write to disk on three nodes, and a crowd takes descriptors, of which
+// each slot has a hundred (see side). A thousand clients are alone with their lab: their reconnecting all at once is
+// what is measured.
 func (l lab) weight() int64 {
-	if l.jetStream() {
+	switch {
+	case l.crowd():
+		return 1 + int64(perClient*l.clients/100)
+	case l.jetStream():
 		return 2
 	}
 	return 1
@@ -177,7 +187,11 @@ func (l lab) control() lab {
 
 // key is the same for labs that have the same control.
 func (l lab) key() string {
-	return fmt.Sprint(l.topology.Name, l.nats, l.factor, l.cut, l.group(), l.jetStream())
+	clients := 0
+	if l.crowd() {
+		clients = l.clients
+	}
+	return fmt.Sprint(l.topology.Name, l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream())
 }
 
 func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }

@@ -28,11 +28,5 @@ func init() {
 			want: isUnsafe, by: "proxy/address-arrives", says: "6 of 6 clients by the balancer's address", long: true},
 		row{name: "two balancers with a header each", topology: clients, set: "proxy-protocol=doubled", nats: "proxy_protocol=true", want: isUnsafe, by: "proxy/header-understood", long: true},
 		row{name: "a header that is cut short", topology: clients, set: "proxy-protocol=malformed", nats: "proxy_protocol=true", want: isUnsafe, by: "proxy/header-understood", says: "PROXY protocol header", long: true},
-
-		row{name: "HAProxy's plain TCP check leaves no trace", topology: clients, set: "health-check=tcp", want: isSafe, long: true},
-		row{name: "a health check of the monitoring port leaves none either", topology: clients, set: "health-check=http health-interval=1s", want: isSafe, long: true},
-		row{name: "a health check that connects is a client", topology: clients, set: "health-check=connect health-interval=1s", want: isRisky, by: "health/server-log-quiet", says: "connections a minute that no client made", long: true},
-		row{name: "a health check that connects to a server that looks for PROXY headers", topology: clients, set: "health-check=connect health-interval=1s", nats: "proxy_protocol=true",
-			want: isRisky, by: "health/server-log-quiet", says: "Error reading PROXY protocol header", long: true},
 	)
 }

@@ -109,6 +109,9 @@ func NewPlan(o Options) (Plan, error) {
 				if err != nil {
 					return p, err
 				}
+				if err := s.possible(); err != nil {
+					return p, err
+				}
 				p.scenarios = append(p.scenarios, s)
 			}
 		}
@@ -285,12 +288,57 @@ func (s scenario) beyond() string {
 		return "hairpin=" + s.settings["hairpin"] + ": no backend dials the balancer in this topology, so none can meet itself"
 	}
 	for _, limit := range limits {
-		if n := count(s.settings[limit]); n > assertions.Fillable && len(s.order) == 1 {
-			return fmt.Sprintf("%s=%d: a cluster of three nodes comes nowhere near it, and the tester can reach limits of up to %d only", limit, n, assertions.Fillable)
+		if s.outOfReach(limit) && len(s.order) == 1 {
+			return fmt.Sprintf("%s=%s: %s, and the tester can reach limits of up to %d only", limit, s.settings[limit], s.nowhereNear(), assertions.Fillable)
 		}
 	}
 	return ""
 }
+
+// outOfReach reports whether a limit is so large that nothing here can show it: neither the tester's own connections nor
+// a herd.
+func (s scenario) outOfReach(limit string) bool {
+	return count(s.settings[limit]) > assertions.Fillable && !s.crowded(limit)
+}
+
+// crowded reports whether a limit is one that the expected clients themselves reach. They arrive more slowly than any
+// rate that is out of the tester's own reach.
+func (s scenario) crowded(limit string) bool {
+	n := count(s.settings[limit])
+	switch {
+	case n == 0 || !s.balances(topologies.Clients):
+		return false
+	case limit == "source-ports":
+		return s.clients > n*len(s.topology.Nodes())
+	}
+	return limit == "max-connections" && s.clients > n
+}
+
+// nowhereNear says why a limit is out of reach.
+func (s scenario) nowhereNear() string {
+	if s.balances(topologies.Clients) {
+		return fmt.Sprintf("%d clients on three nodes come nowhere near it (--clients N)", s.clients)
+	}
+	return "a cluster of three nodes comes nowhere near it"
+}
+
+// possible says whether this machine lets lbtest connect as many clients as are expected. Its error is the user's.
+func (s scenario) possible() error {
+	for _, l := range s.labs {
+		if most := (descriptors() - otherFiles) / perClient; l.crowd() && l.clients > most {
+			return fmt.Errorf("--clients %d: each takes %d file descriptors (its own and two of the balancer), and this process may open %d, which is enough for %d clients; "+
+				"raise the limit (ulimit -n) or give fewer", l.clients, perClient, descriptors(), most)
+		}
+	}
+	return nil
+}
+
+const (
+	// perClient is the file descriptors of a herd's client: its own, and the balancer's two.
+	perClient = 3
+	// otherFiles is the file descriptors of a lab that are nobody's of a herd: listeners, canaries, pipes to the nodes.
+	otherFiles = 100
+)
 
 // balances reports whether that link crosses the balancer.
 func (s scenario) balances(link topologies.Link) bool {
@@ -429,7 +477,7 @@ func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
 		if slices.Contains(s.mute, name) {
 			delete(l.proves, name)
 		}
-		if value == "none" || slices.Contains(limits, name) && count(value) > assertions.Fillable {
+		if value == "none" || slices.Contains(limits, name) && count(value) > assertions.Fillable && !(l.crowd() && s.crowded(name)) {
 			delete(l.proves, name) // what is switched off needs no proof, and what nothing here can reach has none
 		}
 	}

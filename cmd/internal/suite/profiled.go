@@ -121,8 +121,8 @@ func (s *scenario) ofProfile(name string) bool {
 // skipped with the reason.
 func (s *scenario) doNothing() {
 	for _, name := range limits {
-		if (s.ofProfile(name) || len(s.order) > 1) && count(s.settings[name]) > assertions.Fillable {
-			s.silence(name, fmt.Sprintf("the lab comes nowhere near it; the tester can reach limits of up to %d", assertions.Fillable))
+		if (s.ofProfile(name) || len(s.order) > 1) && s.outOfReach(name) {
+			s.silence(name, fmt.Sprintf("%s; the tester can reach limits of up to %d", s.nowhereNear(), assertions.Fillable))
 			s.mute = append(s.mute, details[name]...)
 		}
 	}

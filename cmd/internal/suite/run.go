@@ -397,7 +397,7 @@ func (r *run) announce(scenarios []scenario) {
 	for _, s := range scenarios {
 		longest = max(longest, s.length()+besides)
 		for _, l := range s.labs {
-			together += time.Duration(int64(l.length()+besides) * l.weight() * int64(l.starts) / r.all)
+			together += time.Duration(int64(l.length()+besides) * min(l.weight(), r.all) * int64(l.starts) / r.all)
 		}
 	}
 	r.mu.Lock()

@@ -23,6 +23,13 @@ var sweeps = map[string][][]string{
 		{"inspection=client-first"},
 		// Addresses past the balancer, which clients learn by gossip.
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
+		{"balance=least-connections"}, {"balance=random"}, {"balance=source-hash"},
+		// A hundred clients over three nodes take 34 ports towards each, and as many again while those of before rest.
+		{"source-ports=20"}, {"source-ports=20", "port-exhaustion=swallow"}, {"source-ports=50"}, {"source-ports=100"},
+		{"max-connections=80"}, {"max-connections=80", "connection-limit=close"}, {"max-connections=200"},
+		// A client gives its connection 2 s: twenty a second let forty in, a hundred all of them with a wait.
+		{"connect-rate=20"}, {"connect-rate=100"}, {"connect-rate=1000"},
+		{"restart=reload"}, {"restart=crash"}, {"restart=crash", "source-ports=50"},
 	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
