@@ -45,6 +45,9 @@ type Event struct {
 	Count   int           `json:"count,omitempty"`  // how many
 	Term    uint64        `json:"term,omitempty"`   // Raft term
 	Took    time.Duration `json:"took,omitempty"`
+
+	Info *Info      `json:"info,omitempty"` // what a server said of itself when it greeted
+	TLS  *Handshake `json:"tls,omitempty"`  // what a TLS handshake showed
 }
 
 // History is a finished timeline together with what judges hold it against.

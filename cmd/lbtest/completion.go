@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/proxies/profiles"
@@ -56,6 +57,17 @@ func completeRun(cmd *cobra.Command) {
 		"time-scale": words("auto", "1"),
 	}
 	completeFlags(cmd, values)
+}
+
+// completeValidate does the same for a look at an endpoint.
+func completeValidate(cmd *cobra.Command) {
+	completeFlags(cmd, map[string]func(string) ([]cobra.Completion, cobra.ShellCompDirective){
+		"context": func(string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return words(assertions.Contexts()...)("")
+		},
+		"report":  completeReport,
+		"fail-on": words(report.FailOn()...),
+	})
 }
 
 // completeBalancer does the same for a balancer on its own.

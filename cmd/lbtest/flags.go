@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/cmd/internal/suite"
 )
@@ -16,8 +18,13 @@ import (
 // runFlags is what the flags of a run say: the options of the plan, and what happens with its report.
 type runFlags struct {
 	suite.Options
+	outFlags
 	runtime string
 	keep    bool
+}
+
+// outFlags is what happens with a report.
+type outFlags struct {
 	json    bool
 	reports []string // FORMAT=PATH
 	failOn  string   // empty: unsafe for one configuration, never for a sweep
@@ -65,15 +72,61 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores (the stores of containers go with them)")
 		fs.BoolVar(&f.VerifyAdvice, "verify-advice", false, "apply each advice, run again, and say whether it helped")
 	})
+	outFlagsOf(cmd, &f.outFlags, "unsafe with --set or --profile, never for a sweep")
+	return &f
+}
+
+// outFlagsOf defines the flags about a report on a command.
+func outFlagsOf(cmd *cobra.Command, f *outFlags, usually string) {
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
 		fs.StringArrayVar(&f.reports, "report", nil, "write a report, as `FORMAT=PATH`, - is stdout; repeatable (lbtest list formats)")
 		fs.BoolVar(&f.json, "json", false, "JSON on stdout instead of text: the same as --report json=-")
 		fs.StringVar(&f.failOn, "fail-on", "", "exit with 1 from this `VERDICT` on: "+strings.Join(report.FailOn(), ", ")+
-			" (default: unsafe with --set or --profile, never for a sweep)")
+			" (default: "+usually+")")
 		fs.BoolVar(&f.quiet, "quiet", false, "no progress")
 		fs.BoolVar(&f.verbose, "verbose", false, "progress with notes; a report with what held, every number and the ids of the evidence")
 		fs.BoolVar(&f.plain, "no-color", false, "no colour; a non-empty NO_COLOR in the environment says the same")
 	})
+}
+
+// validateFlags is what the flags of a look at an endpoint say.
+type validateFlags struct {
+	assertions.Access
+	outFlags
+	environment []func() error // take from the environment what no flag says
+}
+
+// validateFlagsOf defines the flags of a look at an endpoint: those of the nats CLI, with its environment.
+func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFlags {
+	var f validateFlags
+	group(cmd, "Where, and as whom (as for the nats CLI)", func(fs *pflag.FlagSet) {
+		fs.StringVarP(&f.Servers, "server", "s", "", "the address to look at, a `URL` or several with commas between ($NATS_URL)")
+		fs.StringVar(&f.Context, "context", "", "a context of the nats CLI, by its `NAME` ($NATS_CONTEXT; with neither this nor a server, the selected one)")
+		fs.StringVar(&f.User, "user", "", "user `NAME`; a token if there is no password ($NATS_USER)")
+		fs.StringVar(&f.Password, "password", "", "the user's `PASSWORD` ($NATS_PASSWORD, which no list of processes shows)")
+		fs.StringVar(&f.Token, "token", "", "a `TOKEN` ($NATS_TOKEN)")
+		fs.StringVar(&f.Creds, "creds", "", "a credentials `FILE`, JWT and seed ($NATS_CREDS)")
+		fs.StringVar(&f.Nkey, "nkey", "", "a `FILE` with an nkey's seed ($NATS_NKEY)")
+		fs.StringVar(&f.Cert, "tlscert", "", "a client certificate, as a PEM `FILE` ($NATS_CERT)")
+		fs.StringVar(&f.Key, "tlskey", "", "its key, as a PEM `FILE` ($NATS_KEY)")
+		fs.StringVar(&f.CA, "tlsca", "", "the authority that certificates must come from, as a PEM `FILE` ($NATS_CA; default: the system's)")
+		fs.BoolVar(&f.TLSFirst, "tlsfirst", false, "TLS before the server's first line")
+		fs.DurationVar(&f.Timeout, "timeout", 5*time.Second, "wait a `DURATION` for a connection, and again for its greeting; "+
+			"no more than "+assertions.Patience.String()+" count ($NATS_TIMEOUT)")
+		fs.StringVar(&f.InboxPrefix, "inbox-prefix", "", "the `PREFIX` of inboxes, where the user may not use _INBOX")
+	})
+	outFlagsOf(cmd, &f.outFlags, report.FailOnUnsafe)
+	for name, variable := range map[string]string{"server": "NATS_URL", "context": "NATS_CONTEXT", "user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN",
+		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
+		f.environment = append(f.environment, func() error {
+			if value := getenv(variable); value != "" && !cmd.Flags().Changed(name) {
+				if err := cmd.Flags().Lookup(name).Value.Set(value); err != nil {
+					return fmt.Errorf("$%s: want %s", variable, wanted(cmd.Flags().Lookup(name))) // without the value: it may be a secret
+				}
+			}
+			return nil
+		})
+	}
 	return &f
 }
 
@@ -118,11 +171,16 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 	return &f
 }
 
-// check refuses a runtime and an exit rule that do not exist. What the options mean is the plan's to judge.
+// check refuses a runtime or an exit rule that does not exist. What the options mean is the plan's to judge.
 func (f *runFlags) check() error {
 	if exist := namesOf(listRuntimes()); !slices.Contains(exist, f.runtime) {
 		return fmt.Errorf("--runtime: %w", unknown("runtime", f.runtime, exist))
 	}
+	return f.outFlags.check()
+}
+
+// check refuses an exit rule that does not exist.
+func (f *outFlags) check() error {
 	if f.failOn != "" && !slices.Contains(report.FailOn(), f.failOn) {
 		return fmt.Errorf("--fail-on: %w", unknown("verdict", f.failOn, report.FailOn()))
 	}

@@ -27,31 +27,33 @@ func main() {
 		runtime: func(name string, keep bool, log *slog.Logger) topologies.Runtime {
 			return runtimeCalled(name).open(keep, log)
 		},
-		plan: func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
+		plan:     func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
+		endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) },
 	}
 	os.Exit(p.main(context.Background()))
 }
 
-// program is what the commands share: the world around the process, and the two things that a test of the
-// command line replaces, since it has no lab.
+// program is what the commands share: the world around the process, and the three things that a test of the
+// command line replaces, since it has no lab and no endpoint.
 type program struct {
 	args     []string
 	out, err io.Writer
 	getenv   func(string) string
 	exit     func(code int) // at once, leaving the rest to the runtime's cleaner
 
-	runtime func(name string, keep bool, log *slog.Logger) topologies.Runtime
-	plan    func(suite.Options) (plan, error)
+	runtime  func(name string, keep bool, log *slog.Logger) topologies.Runtime
+	plan     func(suite.Options) (plan, error)
+	endpoint func(suite.EndpointOptions) (plan, error)
 }
 
-// plan is what a command needs of a suite.Plan.
+// plan is what a command needs of a suite.Plan or a suite.EndpointPlan.
 type plan interface {
 	Run(ctx context.Context, say func(suite.Progress)) report.Report
 	Sweep() bool
 	Scenarios() []string
 }
 
-var _ plan = suite.Plan{}
+var _, _ plan = suite.Plan{}, suite.EndpointPlan{}
 
 // The exit codes that are not a report's.
 const (

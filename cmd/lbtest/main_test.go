@@ -68,6 +68,7 @@ type lab struct {
 	err     error // of making the plan
 	env     map[string]string
 	options *suite.Options // what the plan was asked for
+	looked  *suite.EndpointOptions
 	runtime *fakeRuntime
 	closing error
 
@@ -94,6 +95,10 @@ func (l *lab) run(args ...string) int {
 			l.options = &o
 			return l.plan, l.err
 		},
+		endpoint: func(o suite.EndpointOptions) (plan, error) {
+			l.looked = &o
+			return l.plan, l.err
+		},
 	}
 	return p.main(context.Background())
 }
@@ -115,7 +120,12 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"", []string{"--topology is missing", "routes-behind-lb"}},
 		{"run", []string{"--topology is missing", "routes-behind-lb"}},
 		{"run --set stall=1s", []string{"--topology is missing", "routes-behind-lb"}},
-		{"validate -s nats://x:4222", []string{`unknown command "validate"`, "explain, list, run"}},
+		{"validate nats://u:hidden@x:4222", []string{"takes no argument: the address goes after -s"}},
+		{"validate -s nats://x --fail-on unsave", []string{`--fail-on: unknown verdict "unsave", did you mean unsafe?`}},
+		{"validate -s nats://x --timeout 5", []string{`--timeout "5": want a duration with its unit`}},
+		{"validate -s nats://x --tlscrt a", []string{`unknown flag "--tlscrt", did you mean --tlscert?`}},
+		{"validate -s nats://x --topology routes-behind-lb", []string{`unknown flag "--topology"`}},
+		{"validate -s nats://x --report json", []string{`--report "json": want FORMAT=PATH`}},
 		{"matrix", []string{`unknown command "matrix"`}},
 		{"lst", []string{`unknown command "lst", did you mean list?`}},
 		{"--topology routes-behind-lb extra", []string{`unknown command "extra"`}},
@@ -165,7 +175,10 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 			if l.out.Len() > 0 {
 				t.Errorf("stdout has %q", l.out.String())
 			}
-			if l.options != nil || l.runtime != nil {
+			if strings.Contains(l.log.String(), "hidden") {
+				t.Errorf("a password is repeated: %s", l.log.String())
+			}
+			if l.options != nil || l.runtime != nil || l.looked != nil {
 				t.Error("a plan was made")
 			}
 		})

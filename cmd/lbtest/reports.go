@@ -24,7 +24,7 @@ type sink struct {
 
 // sinks reads --report and --json. Text goes to stdout unless something else does. Every path is tried, so
 // that a run of minutes does not end with a report that cannot be written.
-func sinks(f *runFlags) ([]sink, error) {
+func sinks(f *outFlags) ([]sink, error) {
 	specs := f.reports
 	if f.json {
 		specs = append([]string{"json=" + stdout}, specs...)

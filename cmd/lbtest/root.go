@@ -16,6 +16,7 @@ func (p *program) root() *cobra.Command {
 			"and says which of its settings are safe, what the others cost, and what to change.",
 		Example: "  lbtest --topology routes-behind-lb                        which settings are safe?\n" +
 			"  lbtest --topology routes-behind-lb --set idle-timeout=60s is this one?\n" +
+			"  lbtest validate -s nats://lb.example.com:4222             and the one that is there?\n" +
 			"  lbtest explain idle-timeout                               what does it mean?",
 		Args:              p.unknownCommand,
 		SilenceErrors:     true,
@@ -23,7 +24,7 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	p.runs(cmd)
-	cmd.AddCommand(p.runCommand(), p.balancerCommand(), p.listCommand(), p.explainCommand(), p.schemaCommand(), p.completionCommand(), p.versionCommand())
+	cmd.AddCommand(p.runCommand(), p.validateCommand(), p.balancerCommand(), p.listCommand(), p.explainCommand(), p.schemaCommand(), p.completionCommand(), p.versionCommand())
 	cmd.SetArgs(p.args)
 	cmd.SetOut(p.out)
 	cmd.SetErr(p.err)

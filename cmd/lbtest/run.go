@@ -57,7 +57,7 @@ func (p *program) run(ctx context.Context, f *runFlags) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	outputs, err := sinks(f)
+	outputs, err := sinks(&f.outFlags)
 	if err != nil {
 		return err
 	}
@@ -67,6 +67,11 @@ func (p *program) run(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	return p.deliver(done, &f.outFlags, outputs)
+}
+
+// deliver writes the reports and ends the command with the code that they call for.
+func (p *program) deliver(done measured, f *outFlags, outputs []sink) error {
 	style := p.screenOf(p.out, f.plain).Style
 	style.Verbose = f.verbose
 	trouble := []error{done.trouble}

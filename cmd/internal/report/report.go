@@ -48,6 +48,9 @@ type Run struct {
 	Interrupted bool `json:"interrupted,omitempty"`
 }
 
+// RuntimeEndpoint is the runtime of a report about a real address, where lbtest ran nothing.
+const RuntimeEndpoint = "endpoint"
+
 // Versions are those of the parts whose behaviour the verdicts depend on.
 type Versions struct {
 	LBTest     string `json:"lbtest"`
@@ -77,7 +80,9 @@ type Scenario struct {
 	Source     string            `json:"source,omitempty"`
 	Unverified map[string]string `json:"unverified,omitempty"`
 	// Notes are what else is to be known about the profile here.
-	Notes    []string           `json:"notes,omitempty"`
+	Notes []string `json:"notes,omitempty"`
+	// Facts are what was found out about a real endpoint, whatever the verdict.
+	Facts    []Fact             `json:"facts,omitempty"`
 	Settings map[string]string  `json:"settings"`
 	NATS     map[string]string  `json:"nats"`
 	Client   map[string]string  `json:"client"`
@@ -93,6 +98,12 @@ type Scenario struct {
 	Reproduce string `json:"reproduce"`
 	// Reason says why a scenario was skipped or errored.
 	Reason string `json:"reason,omitempty"`
+}
+
+// Fact is something found out about an endpoint.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
 // Advice is something to paste, and where.

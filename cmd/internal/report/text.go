@@ -37,6 +37,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 		p.by[s.Scenario] = append(p.by[s.Scenario], s)
 	}
 	p.headline()
+	p.facts()
 	p.table()
 	if p.sweep() {
 		p.which()
@@ -89,10 +90,10 @@ func (p *page) headline() {
 	}
 	parts := []string{"lbtest " + run.Versions.LBTest}
 	parts = append(parts, topologies...)
-	parts = append(parts,
-		run.Runtime+" nats-server "+run.Versions.NATSServer,
-		fmt.Sprintf("seed %d", run.Seed),
-		"took "+duration(run.Took.Duration()))
+	if run.Runtime != RuntimeEndpoint { // whose servers are among the facts, and where nothing is random
+		parts = append(parts, run.Runtime+" nats-server "+run.Versions.NATSServer, fmt.Sprintf("seed %d", run.Seed))
+	}
+	parts = append(parts, "took "+duration(run.Took.Duration()))
 	head := ""
 	for _, s := range parts {
 		switch {
@@ -109,9 +110,32 @@ func (p *page) headline() {
 	if len(run.Command) > 0 {
 		p.command(0, "asked", quoted(run.Command))
 	}
-	p.field(0, "time", p.time())
+	if run.Runtime != RuntimeEndpoint {
+		p.field(0, "time", p.time())
+	}
 	if run.Interrupted {
 		p.field(0, "stopped", "The run was interrupted. Only what was measured until then is reported.")
+	}
+}
+
+// facts lists what was found out about a real endpoint.
+func (p *page) facts() {
+	for _, s := range p.r.Scenarios {
+		if len(s.Facts) == 0 {
+			continue
+		}
+		p.line("")
+		column := 0
+		for _, f := range s.Facts {
+			column = max(column, len(clean(f.Name)))
+		}
+		for _, f := range s.Facts {
+			lead := fmt.Sprintf("%-*s  ", column, clean(f.Name))
+			for _, l := range wrap(clean(f.Value), p.Width-len(lead)) {
+				p.line(lead + l)
+				lead = strings.Repeat(" ", len(lead))
+			}
+		}
 	}
 }
 

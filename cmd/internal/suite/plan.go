@@ -554,9 +554,7 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	}
 	words = append(words, "--seed", fmt.Sprint(seed))
 	for i, w := range words {
-		if strings.ContainsAny(w, " \t\"'*?[]{}$&|;<>()\\") {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
+		words[i] = quote(w)
 	}
 	return strings.Join(words, " ")
 }

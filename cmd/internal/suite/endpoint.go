@@ -1,0 +1,195 @@
+package suite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+)
+
+// EndpointOptions are what the command line of `validate` says.
+type EndpointOptions struct {
+	Access   assertions.Access
+	Command  []string        // for the report; credentials are taken out of it here
+	Versions report.Versions // of the parts this program was built from
+}
+
+// EndpointPlan is a look at a real address. Nothing has been dialled.
+//
+//	EndpointOptions ─► NewEndpointPlan ─► Looking ─► History ─► Judge ─► report.Report
+type EndpointPlan struct {
+	options  EndpointOptions
+	endpoint *assertions.Endpoint
+	name     string
+}
+
+// NewEndpointPlan reads the flags, the context and the files they name. Its errors are the user's.
+func NewEndpointPlan(o EndpointOptions) (EndpointPlan, error) {
+	e, err := o.Access.Open()
+	if err != nil {
+		return EndpointPlan{}, err
+	}
+	var named []string
+	for _, u := range e.Target.URLs {
+		named = append(named, strings.TrimPrefix(u, "nats://"))
+	}
+	return EndpointPlan{options: o, endpoint: e, name: "endpoint/" + strings.Join(named, ",")}, nil
+}
+
+// Sweep reports that this asks about one balancer.
+func (EndpointPlan) Sweep() bool { return false }
+
+// Scenarios names what will be looked at.
+func (p EndpointPlan) Scenarios() []string { return []string{p.name} }
+
+// lookingTakes is the most that a look may take: the contract has less than 15 s, and a report is to be written.
+const lookingTakes = 14 * time.Second
+
+// Run looks at the endpoint and reports what was seen, whatever happens.
+func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report {
+	if say == nil {
+		say = func(Progress) {}
+	}
+	began := time.Now()
+	say(Progress{Kind: "plan", Text: "1 endpoint, less than 15s", Total: 1})
+	say(Progress{Kind: "started", Scenario: p.name, Total: 1, Running: 1})
+	limited, cancel := context.WithTimeout(ctx, lookingTakes)
+	defer cancel()
+	rec := assertions.NewRecorder()
+	p.endpoint.Looking(limited, rec)
+	interrupted := errors.Is(ctx.Err(), context.Canceled)
+	h := rec.History(p.endpoint.Target.Terms)
+	v := p.judge(h, time.Since(began))
+	if limited.Err() != nil {
+		v.err = cmp.Or(context.Cause(ctx), fmt.Errorf("not everything was looked at within %s", lookingTakes))
+	}
+	made := p.report(v, h, began, interrupted)
+	done := Progress{At: time.Since(began), Kind: "finished", Scenario: p.name, Verdict: v.worst(), Done: 1, Total: 1}
+	if because := v.because(); len(because) > 0 {
+		done.Text = because[0]
+	}
+	say(done)
+	return made
+}
+
+// judge lets every check read what was seen.
+func (p EndpointPlan) judge(h assertions.History, took time.Duration) verdict {
+	v := verdict{scenario: scenario{name: p.name}}
+	for _, c := range assertions.Checks() {
+		for _, f := range c.Judge(h) {
+			if f.Unseen {
+				f = errored("%s", f.Got)
+			}
+			// Nothing was done to anybody, so there is no fault that would have to be proved first.
+			v.results = append(v.results, result{assertion: assertions.Assertion{Name: c.Name, Promise: c.Promise}, finding: f, proved: true, took: took, factor: 1})
+		}
+	}
+	for _, u := range assertions.LabOnly() {
+		v.scenario.left = append(v.scenario.left, left{assertions.Assertion{Name: u.Name, Promise: u.Promise}, u.Why})
+	}
+	return v
+}
+
+func (p EndpointPlan) report(v verdict, h assertions.History, began time.Time, interrupted bool) report.Report {
+	o := p.options
+	head := report.Run{ID: runID(began, 0), Command: spared(o.Command), Started: began, Took: report.Seconds(time.Since(began)), Runtime: report.RuntimeEndpoint,
+		TimeScale: 1, Versions: o.Versions, Interrupted: interrupted}
+	head.Versions.NATSServer = "unknown" // the one this program was built with has no part in it
+	for _, e := range h.Events {
+		if e.Info != nil {
+			head.Versions.NATSServer = e.Info.Version
+		}
+	}
+	s := report.Scenario{Name: p.name, Topology: "endpoint", Verdict: v.worst(), TimeScale: 1, Because: v.because(), Reproduce: p.reproduce(), Reason: v.reason()}
+	for _, f := range assertions.Facts(h) {
+		s.Facts = append(s.Facts, report.Fact{Name: f.Name, Value: f.Value})
+	}
+	for _, a := range v.advice() {
+		s.Advice = append(s.Advice, report.Advice{Target: a.Target, Text: a.Text})
+	}
+	return report.New(head, []report.Scenario{s}, v.rows())
+}
+
+// reproduce is the command that looks again. Credentials are left to the environment, where the nats CLI has them.
+func (p EndpointPlan) reproduce() string {
+	a := p.options.Access
+	words := []string{"lbtest validate"}
+	if a.Context == "" || a.Servers != "" {
+		words = append(words, "-s "+quote(strings.Join(p.endpoint.Target.URLs, ",")))
+	}
+	for _, f := range []struct{ flag, value string }{{"--context", a.Context}, {"--creds", a.Creds}, {"--nkey", a.Nkey}, {"--tlscert", a.Cert}, {"--tlskey", a.Key},
+		{"--tlsca", a.CA}, {"--inbox-prefix", a.InboxPrefix}} {
+		if f.value != "" {
+			words = append(words, f.flag+" "+quote(f.value))
+		}
+	}
+	if a.TLSFirst {
+		words = append(words, "--tlsfirst")
+	}
+	switch {
+	case a.Token != "" || a.User != "" && a.Password == "":
+		words = append(words, `--token "$NATS_TOKEN"`)
+	case a.User != "" || strings.Contains(a.Servers, "@"):
+		words = append(words, `--user "$NATS_USER" --password "$NATS_PASSWORD"`)
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word safe to paste into a shell.
+func quote(word string) string {
+	if strings.ContainsAny(word, " \t\n\"'*?[]{}$&|;<>()\\`#~") {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
+}
+
+// secret are the flags whose values are not repeated. A user without a password is a token.
+var secret = []string{"--user", "--password", "--token"}
+
+// spared is a command without credentials: those of flags and those in URLs.
+func spared(command []string) []string {
+	const masked = "***"
+	var said []string
+	hide := false
+	for _, arg := range command {
+		flag, value, joined := strings.Cut(arg, "=")
+		switch {
+		case hide:
+			arg, hide = masked, false
+		case joined && slices.Contains(secret, flag):
+			arg = flag + "=" + masked
+		case slices.Contains(secret, arg):
+			hide = true
+		case joined && strings.HasPrefix(flag, "-"):
+			arg = flag + "=" + sparedURLs(value)
+		default:
+			arg = sparedURLs(arg)
+		}
+		said = append(said, arg)
+	}
+	return said
+}
+
+// sparedURLs takes what stands before an @ out of one URL or several. It need not be a good URL: the flag may
+// have been refused for it.
+func sparedURLs(text string) string {
+	parts := strings.Split(text, ",")
+	for i, part := range parts {
+		at := strings.LastIndexByte(part, '@')
+		if at < 0 {
+			continue
+		}
+		scheme := ""
+		if name, _, ok := strings.Cut(part[:at], "://"); ok {
+			scheme = name + "://"
+		}
+		parts[i] = scheme + part[at+1:]
+	}
+	return strings.Join(parts, ",")
+}

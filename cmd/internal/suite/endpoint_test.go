@@ -1,0 +1,521 @@
+package suite
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/proxies"
+)
+
+// natsd is a real server at a free port until the test's end.
+func natsd(t *testing.T, change func(*server.Options)) *server.Server {
+	t.Helper()
+	o := &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true}
+	if change != nil {
+		change(o)
+	}
+	s, err := server.NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("nats-server is not ready")
+	}
+	return s
+}
+
+// clustered are three real servers with routes to each other.
+func clustered(t *testing.T, change func(*server.Options)) []*server.Server {
+	t.Helper()
+	var all []*server.Server
+	for _, name := range []string{"n1", "n2", "n3"} {
+		all = append(all, natsd(t, func(o *server.Options) {
+			o.ServerName = name
+			o.Cluster = server.ClusterOpts{Name: "C", Host: "127.0.0.1", Port: server.RANDOM_PORT}
+			for _, s := range all {
+				o.Routes = append(o.Routes, &url.URL{Scheme: "nats", Host: s.ClusterAddr().String()})
+			}
+			if change != nil {
+				change(o)
+			}
+		}))
+	}
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if !slices.ContainsFunc(all, func(s *server.Server) bool { return s.NumRemotes() < 2 }) {
+			return all
+		}
+		if time.Now().After(end) {
+			t.Fatal("the cluster does not form")
+		}
+	}
+}
+
+// standing listens at an address of the loopback; serve puts servers behind it.
+func standing(t *testing.T, listen string, settings ...string) (addr string, serve func([]*server.Server)) {
+	t.Helper()
+	p := proxies.Direct()
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		var err error
+		if p, err = p.With(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := proxies.Listen(p, []proxies.Front{{Name: "vip", Listen: listen}}, func(proxies.Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b.Addr("vip"), func(servers []*server.Server) {
+		var backends []proxies.Backend
+		for _, s := range servers {
+			backends = append(backends, proxies.Backend{Name: s.Name(), Addr: s.Addr().String()})
+		}
+		if err := b.Serve(map[string][]proxies.Backend{"vip": backends}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// behind is a cluster behind a balancer whose address it advertises.
+func behind(t *testing.T, listen string, settings ...string) string {
+	addr, serve := standing(t, listen, settings...)
+	serve(clustered(t, func(o *server.Options) { o.ClientAdvertise = addr }))
+	return addr
+}
+
+// looked is what came of a look at an endpoint.
+type looked struct {
+	report.Report
+	text string // both renderings
+	took time.Duration
+}
+
+func look(t *testing.T, a assertions.Access) looked {
+	t.Helper()
+	a.Timeout = cmp.Or(a.Timeout, 3*time.Second)
+	plan, err := NewEndpointPlan(EndpointOptions{Access: a, Command: []string{"lbtest", "validate", "-s", a.Servers, "--user", a.User, "--password=" + a.Password, "--token", a.Token}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	r := plan.Run(t.Context(), nil)
+	l := looked{Report: r, took: time.Since(began)}
+	for _, name := range []string{"text", "json"} {
+		f, _ := report.Find(name)
+		var b bytes.Buffer
+		if err := f.Write(&b, r, report.Style{Width: 140, Verbose: true}); err != nil {
+			t.Fatal(err)
+		}
+		l.text += b.String()
+		if name == "text" {
+			t.Log(b.String())
+		}
+	}
+	if l.took > 15*time.Second {
+		t.Errorf("it took %s", l.took)
+	}
+	return l
+}
+
+// of is the verdict of one check and its sentence.
+func (l looked) of(name string) (assertions.Verdict, string) {
+	for _, r := range l.Results {
+		if r.Assertion == name {
+			return r.Verdict, r.Got
+		}
+	}
+	return "", ""
+}
+
+// seen is one endpoint and what must be said of it.
+type seen struct {
+	name  string
+	at    func(t *testing.T) assertions.Access
+	exit  int
+	by    string // the check that must say so
+	want  assertions.Verdict
+	says  string
+	fact  string // in the rendering
+	quick bool   // not more than its waiting
+}
+
+func at(addr string) assertions.Access { return assertions.Access{Servers: "nats://" + addr} }
+
+func TestARealEndpointIsJudged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real servers")
+	}
+	const connects, firstBytes, spread, tlsConnects, address, stays, request, payloads = "client/connects", "inspection/first-bytes-pass", "client/spread-over-nodes",
+		"tls/connects", "proxy/address-arrives", "client/stays-behind-lb", "request/answered", "inspection/payloads-pass"
+	ca := authority(t)
+	for _, c := range []seen{
+		{name: "a cluster behind a balancer that does nothing", exit: 0, by: connects, want: assertions.Safe, says: "12 connects", fact: "cluster C",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+		{name: "its connections are spread", exit: 0, by: spread, want: assertions.Safe, says: "led to 3 servers",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+		{name: "it advertises the balancer", exit: 0, by: stays, want: assertions.Safe, says: "this endpoint alone",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+		{name: "requests cross it", exit: 0, by: request, want: assertions.Safe, says: "20 requests answered",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+		{name: "payloads cross it", exit: 0, by: payloads, want: assertions.Safe, says: "10 payloads came back",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+		{name: "a server on its own", exit: 0, by: spread, want: assertions.Skipped, says: "nothing says that there are others", fact: "2.15.2",
+			at: func(t *testing.T) assertions.Access { return at(natsd(t, nil).Addr().String()) }},
+		{name: "a node of a cluster, without a balancer", exit: 0, by: stays, want: assertions.Skipped, says: "no balancer that could be passed",
+			at: func(t *testing.T) assertions.Access { return at(clustered(t, nil)[0].Addr().String()) }},
+		{name: "nodes that advertise themselves", exit: 0, by: stays, want: assertions.Risky, says: "leave the balancer for 127.0.0.1:",
+			at: func(t *testing.T) assertions.Access {
+				addr, serve := standing(t, "")
+				serve(clustered(t, nil))
+				return at(addr)
+			}},
+		{name: "nodes that advertise what cannot be reached", exit: 0, by: stays, want: assertions.Risky, says: "try in vain 127.0.0.1:9 (loopback; connection refused)",
+			at: func(t *testing.T) assertions.Access {
+				addr, serve := standing(t, "")
+				serve(clustered(t, func(o *server.Options) { o.ClientAdvertise = "127.0.0.1:9" }))
+				return at(addr)
+			}},
+		{name: "a balancer that waits for the client", exit: 1, by: connects, want: assertions.Unsafe, says: "waits for the client to speak first",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "inspection=client-first")) }},
+		{name: "the same by its first bytes", exit: 1, by: firstBytes, want: assertions.Unsafe, says: "nothing came until the tester spoke",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "inspection=client-first")) }},
+		{name: "a balancer that always waits a while", exit: 1, by: firstBytes, want: assertions.Unsafe, says: "came after 2.5",
+			at: func(t *testing.T) assertions.Access {
+				return at(behind(t, "", "inspection=wait-end", "inspection-delay=2500ms"))
+			}},
+		{name: "and one that waits a little", exit: 0, by: firstBytes, want: assertions.Risky, says: "came after 1",
+			at: func(t *testing.T) assertions.Access {
+				return at(behind(t, "", "inspection=wait-end", "inspection-delay=1s"))
+			}},
+		{name: "a balancer by source address", exit: 0, by: spread, want: assertions.Risky, says: "all 12 connections led to n",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "balance=source-hash")) }},
+		{name: "a balancer with an address of its own", exit: 0, by: address, want: assertions.Risky, says: "servers see 127.0.0.1 in the place of ::1",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "[::1]:0")) }},
+		{name: "a PROXY header that is understood", exit: 0, by: address, want: assertions.Safe, says: "own address in 12 connections",
+			at: func(t *testing.T) assertions.Access {
+				addr, serve := standing(t, "[::1]:0", "proxy-protocol=v2")
+				serve([]*server.Server{natsd(t, func(o *server.Options) { o.ProxyProtocol = true })})
+				return at(addr)
+			}},
+		{name: "a PROXY header that is not", exit: 1, by: connects, want: assertions.Unsafe, says: "12 of 12 connects failed",
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "proxy-protocol=v1")) }},
+		{name: "an inspection that drops what it dislikes", exit: 1, by: payloads, want: assertions.Unsafe, says: "an HTTP request (",
+			at: func(t *testing.T) assertions.Access {
+				return at(behind(t, "", "inspection=signature", "inspection-pattern=/etc/passwd", "inspection-verdict=reset"))
+			}},
+		{name: "TLS whose authority is known", exit: 0, by: tlsConnects, want: assertions.Safe, says: "TLS 1.3, the certificate of CN=lbtest node",
+			at: func(t *testing.T) assertions.Access {
+				return ca.at(natsd(t, ca.secured(time.Now().Add(365*24*time.Hour), false)))
+			}},
+		{name: "TLS whose authority is not", exit: 1, by: tlsConnects, want: assertions.Unsafe, says: "unknown authority",
+			at: func(t *testing.T) assertions.Access {
+				a := authority(t).at(natsd(t, ca.secured(time.Now().Add(365*24*time.Hour), false)))
+				return a
+			}},
+		{name: "a certificate that has expired", exit: 1, by: tlsConnects, want: assertions.Unsafe, says: "expired",
+			at: func(t *testing.T) assertions.Access {
+				return ca.at(natsd(t, ca.secured(time.Now().Add(-24*time.Hour), false)))
+			}},
+		{name: "a certificate that will soon", exit: 0, by: tlsConnects, want: assertions.Risky, says: "expires in 2 days",
+			at: func(t *testing.T) assertions.Access {
+				return ca.at(natsd(t, ca.secured(time.Now().Add(3*24*time.Hour-time.Hour), false)))
+			}},
+		{name: "TLS first, and a client that does not", exit: 1, by: connects, want: assertions.Unsafe, says: "only after a TLS handshake",
+			at: func(t *testing.T) assertions.Access {
+				return ca.at(natsd(t, ca.secured(time.Now().Add(365*24*time.Hour), true)))
+			}},
+		{name: "TLS first, and a client that does", exit: 0, by: connects, want: assertions.Safe, says: "12 connects", fact: "before the first line",
+			at: func(t *testing.T) assertions.Access {
+				a := ca.at(natsd(t, ca.secured(time.Now().Add(365*24*time.Hour), true)))
+				a.TLSFirst = true
+				return a
+			}},
+		{name: "the right password", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
+			at: func(t *testing.T) assertions.Access {
+				a := at(natsd(t, locked).Addr().String())
+				a.User, a.Password = "app", "hidden-password"
+				return a
+			}},
+		{name: "the right password in the URL", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
+			at: func(t *testing.T) assertions.Access {
+				return at("app:hidden-password@" + natsd(t, locked).Addr().String())
+			}},
+		{name: "the wrong password", exit: 3, by: connects, want: assertions.Errored, says: "the servers let nobody in (nats: Authorization Violation)",
+			at: func(t *testing.T) assertions.Access {
+				a := at(natsd(t, locked).Addr().String())
+				a.User, a.Password = "app", "hidden-other"
+				return a
+			}},
+		{name: "no password", exit: 3, by: connects, want: assertions.Errored, says: "or none were given",
+			at: func(t *testing.T) assertions.Access { return at(natsd(t, locked).Addr().String()) }},
+		{name: "a user who may use no inbox", exit: 0, by: request, want: assertions.Skipped, says: "may not use inboxes",
+			at: func(t *testing.T) assertions.Access {
+				a := at(natsd(t, func(o *server.Options) {
+					o.Users = []*server.User{{Username: "app", Password: "hidden-password", Permissions: &server.Permissions{
+						Subscribe: &server.SubjectPermission{Deny: []string{"_INBOX.>"}}}}}
+				}).Addr().String())
+				a.User, a.Password = "app", "hidden-password"
+				return a
+			}},
+
+		{name: "no such host", exit: 3, by: connects, want: assertions.Errored, says: "no-such-host.invalid:4222 has no address",
+			at: func(*testing.T) assertions.Access { return at("no-such-host.invalid") }},
+		{name: "a closed port", exit: 1, by: connects, want: assertions.Unsafe, says: "connection refused", quick: true,
+			at: func(t *testing.T) assertions.Access { return at(closed(t)) }},
+		{name: "HTTP", exit: 1, by: connects, want: assertions.Unsafe, says: "it speaks HTTP (HTTP/1.1 400 Bad Request)",
+			at: func(t *testing.T) assertions.Access {
+				s := httptest.NewServer(http.NotFoundHandler())
+				t.Cleanup(s.Close)
+				return at(s.Listener.Addr().String())
+			}},
+		{name: "HTTPS", exit: 1, by: connects, want: assertions.Unsafe, says: "TLS, but no NATS behind it",
+			at: func(t *testing.T) assertions.Access {
+				s := httptest.NewTLSServer(http.NotFoundHandler())
+				s.Config.ErrorLog = nil
+				t.Cleanup(s.Close)
+				return at(s.Listener.Addr().String())
+			}},
+		{name: "SSH", exit: 1, by: connects, want: assertions.Unsafe, says: "it speaks SSH (SSH-2.0-OpenSSH_9.2)", quick: true,
+			at: func(t *testing.T) assertions.Access { return at(says(t, "SSH-2.0-OpenSSH_9.2\r\n", false)) }},
+		{name: "garbage", exit: 1, by: connects, want: assertions.Unsafe, says: "it does not speak NATS (.....[31mred", quick: true,
+			at: func(t *testing.T) assertions.Access { return at(says(t, "\x00\xff\x07\x08\x1b[31mred\n", false)) }},
+		{name: "an INFO that is none", exit: 1, by: connects, want: assertions.Unsafe, says: "its INFO cannot be read", quick: true,
+			at: func(t *testing.T) assertions.Access { return at(says(t, "INFO {\"server_id\":7}\r\n", false)) }},
+		{name: "silence", exit: 1, by: connects, want: assertions.Unsafe, says: "nothing came within 3s",
+			at: func(t *testing.T) assertions.Access { return at(says(t, "", false)) }},
+		{name: "endless bytes", exit: 1, by: connects, want: assertions.Unsafe, says: "on and on", quick: true,
+			at: func(t *testing.T) assertions.Access { return at(says(t, "x", true)) }},
+		{name: "an INFO, and then endless bytes", exit: 1, by: connects, want: assertions.Unsafe, says: "12 of 12 connects failed",
+			at: func(t *testing.T) assertions.Access {
+				return at(says(t, `INFO {"server_id":"X","server_name":"x","version":"2.0.0","max_payload":1024}`+"\r\n", true))
+			}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			l := look(t, c.at(t))
+			if v, got := l.of(c.by); v != c.want || !strings.Contains(got, c.says) {
+				t.Errorf("%s is %s: %s; want %s: %s", c.by, v, got, c.want, c.says)
+			}
+			if code := l.ExitCode(report.FailOnUnsafe); code != c.exit {
+				t.Errorf("exit %d, want %d", code, c.exit)
+			}
+			if !strings.Contains(l.text, c.fact) {
+				t.Errorf("the report lacks %q", c.fact)
+			}
+			if strings.Contains(l.text, "hidden") {
+				t.Error("the report holds a credential")
+			}
+			if c.quick && l.took > 10*time.Second {
+				t.Errorf("it took %s", l.took)
+			}
+		})
+	}
+}
+
+// locked wants a user and a password.
+func locked(o *server.Options) { o.Username, o.Password = "app", "hidden-password" }
+
+// closed is an address at which nobody listens.
+func closed(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// says is an address at which whoever comes is told that, once or without end.
+func says(t *testing.T, text string, endless bool) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			all.Go(func() {
+				defer c.Close()
+				_, err := io.WriteString(c, text)
+				for more := bytes.Repeat([]byte("x"), 4096); endless && err == nil; {
+					_, err = c.Write(more)
+				}
+				_, _ = io.Copy(io.Discard, c) // until the other side has enough
+			})
+		}
+	})
+	return l.Addr().String()
+}
+
+// issuer signs certificates for the loopback.
+type issuer struct {
+	t    *testing.T
+	path string // of its own certificate
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func authority(t *testing.T) issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "lbtest authority"}, NotBefore: time.Now().Add(-1000 * time.Hour),
+		NotAfter: time.Now().Add(10000 * time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, cert, cert, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return issuer{t, path, cert, key}
+}
+
+// secured gives a server a certificate that ends at a time.
+func (i issuer) secured(until time.Time, first bool) func(*server.Options) {
+	return func(o *server.Options) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "lbtest node"}, NotBefore: time.Now().Add(-100 * time.Hour), NotAfter: until,
+			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
+		der, err := x509.CreateCertificate(rand.Reader, leaf, i.cert, &key.PublicKey, i.key)
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = true, 2, first
+		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
+	}
+}
+
+func (i issuer) at(s *server.Server) assertions.Access {
+	return assertions.Access{Servers: "nats://" + s.Addr().String(), CA: i.path}
+}
+
+func TestWhatTheFlagsSayIsReadBeforeAnythingIsDialled(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty")
+	if err := os.WriteFile(empty, []byte("hidden"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("XDG_CONFIG_HOME", dir) // no context is selected there
+	for _, c := range []struct {
+		access assertions.Access
+		want   string
+	}{
+		{assertions.Access{}, "which address? Give -s URL"},
+		{assertions.Access{Servers: "nats://app:hidden@h:x:y"}, "-s: URL 1 is none"},
+		{assertions.Access{Servers: "nats://a,http://app:hidden@h"}, "-s http://h: want nats:// or tls://"},
+		{assertions.Access{Servers: "wss://app:hidden@h"}, "websocket endpoints are not measured"},
+		{assertions.Access{Servers: "nats://"}, "URL 1 is none"},
+		{assertions.Access{Servers: "a", Cert: empty}, "--tlscert and --tlskey go together"},
+		{assertions.Access{Servers: "a", Cert: empty, Key: empty}, "reading --tlscert and --tlskey"},
+		{assertions.Access{Servers: "a", CA: filepath.Join(dir, "none")}, "reading --tlsca"},
+		{assertions.Access{Servers: "a", CA: empty}, "there is no PEM certificate in it"},
+		{assertions.Access{Servers: "a", Creds: empty}, "there are no credentials in it"},
+		{assertions.Access{Servers: "a", Nkey: empty}, "there are no credentials in it"},
+		{assertions.Access{Context: "none"}, `unknown context "none"`},
+	} {
+		c.access.Timeout = time.Second
+		_, err := NewEndpointPlan(EndpointOptions{Access: c.access})
+		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hidden") {
+			t.Errorf("%+v: got %v, want %s", c.access, err, c.want)
+		}
+	}
+	if _, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Servers: "a"}}); err == nil {
+		t.Error("no time at all was accepted")
+	}
+}
+
+func TestAContextOfTheNATSCLI(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	if err := os.MkdirAll(filepath.Join(dir, "nats", "context"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"lb": `{"url":"nats://127.0.0.1:4333","user":"app","password":"hidden"}`, "far": `{"url":"nats://a","socks_proxy":"b"}`} {
+		if err := os.WriteFile(filepath.Join(dir, "nats", "context", name+".json"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plan, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Context: "lb", Timeout: time.Second}})
+	if err != nil || plan.name != "endpoint/127.0.0.1:4333" || plan.reproduce() != "lbtest validate --context lb" {
+		t.Errorf("got %q, %q, %v", plan.name, plan.reproduce(), err)
+	}
+	if _, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Context: "far", Timeout: time.Second}}); err == nil || !strings.Contains(err.Error(), "SOCKS") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCommandsAreSparedTheirCredentials(t *testing.T) {
+	for given, want := range map[string]string{
+		"validate -s nats://u:p@h:1,nats://t@h:2 --user u --password=p --token t": "validate -s nats://h:1,nats://h:2 --user *** --password=*** --token ***",
+		"validate --server=u:p@h --tlsca a@b.pem":                                 "validate --server=h --tlsca b.pem",
+		"validate -snats://u:p@@h":                                                "validate -snats://h",
+		"validate -s nats://h:4222 --json":                                        "validate -s nats://h:4222 --json",
+	} {
+		if got := strings.Join(spared(strings.Fields(given)), " "); got != want {
+			t.Errorf("%s: got %s, want %s", given, got, want)
+		}
+	}
+}
+
+func TestAnInterruptedLookReportsWhatItSaw(t *testing.T) {
+	plan, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Servers: says(t, "", false), Timeout: 5 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("enough")) })
+	began := time.Now()
+	r := plan.Run(ctx, nil)
+	if !r.Run.Interrupted || len(r.Scenarios[0].Facts) == 0 || time.Since(began) > 2*time.Second {
+		t.Errorf("after %s: %+v", time.Since(began), r)
+	}
+}
