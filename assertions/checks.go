@@ -12,6 +12,8 @@ import (
 type Check struct {
 	Name    string
 	Promise string // one sentence that is true if the verdict is safe
+	// Firm promises are judged by what is there, not by when it came: a tester short of CPU sees it as well.
+	Firm bool
 	// Judge reads what Looking wrote. It is pure; it never returns an empty slice.
 	Judge func(History) []Finding
 }
@@ -19,14 +21,14 @@ type Check struct {
 // Checks lists what is judged at an endpoint, in the order in which a reader wants to know.
 func Checks() []Check {
 	return []Check{
-		{"client/connects", "Every client connects within its own timeout, at every address of the endpoint.", judgeDoors},
-		{"inspection/first-bytes-pass", "The server's first bytes arrive at once, though the client says nothing.", judgeFirstBytes},
-		{"tls/connects", "TLS comes about, and the certificate is one that clients accept.", judgeHandshakes},
-		{"client/spread-over-nodes", "Connections reach several servers where there are several.", judgeSpread},
-		{"proxy/address-arrives", "Servers see the address from which a client comes.", judgeAddress},
-		{"client/stays-behind-lb", "What servers advertise to clients leads back to this endpoint.", judgeAdvertised},
-		{"request/answered", "Every request from one connection to another is answered without delay.", judgeRequests},
-		{"inspection/payloads-pass", "Payloads come back byte for byte, whatever they look like.", judgePayloads},
+		{"client/connects", "Every client connects within its own timeout, at every address of the endpoint.", false, connectsAt},
+		{"inspection/first-bytes-pass", "The server's first bytes arrive at once, though the client says nothing.", false, firstBytesAt},
+		{"tls/connects", "TLS comes about, and the certificate is one that clients accept.", true, handshakesAt},
+		{"client/spread-over-nodes", "Connections reach several servers where there are several.", true, spreadAt},
+		{"proxy/address-arrives", "Servers see the address from which a client comes.", true, addressAt},
+		{"client/stays-behind-lb", "What servers advertise to clients leads back to this endpoint.", true, advertisedAt},
+		{"request/answered", "Every request from one connection to another is answered without delay.", false, requestsAt},
+		{"inspection/payloads-pass", "Payloads come back byte for byte, whatever they look like.", false, payloadsAt},
 	}
 }
 
@@ -69,7 +71,7 @@ func doorsTried(h History) (open, shut []Event) {
 	return h.Kind(Client, "dialled"), h.Kind(Client, "undialled")
 }
 
-func judgeDoors(h History) []Finding {
+func connectsAt(h History) []Finding {
 	open, shut := doorsTried(h)
 	if len(open)+len(shut) == 0 {
 		if lost, ok := h.First(Client, "unresolved"); ok {
@@ -77,13 +79,13 @@ func judgeDoors(h History) []Finding {
 		}
 		return unseen("no address was tried")
 	}
-	measured := []Measure{count("addresses", len(open)+len(shut), "addresses"), count("unreachable", len(shut), "addresses")}
+	measured := []Measure{count("addresses", len(open)+len(shut), "count"), count("unreachable", len(shut), "count")}
 	if len(open) == 0 {
 		return []Finding{{Verdict: Unsafe, Got: "no connection: " + reasons(shut), Measured: measured, Evidence: sample(shut)}}
 	}
 	all, _, failed := greeted(h)
 	if all == 0 {
-		return judgeUnwelcome(h, measured)
+		return unwelcomeAt(h, measured)
 	}
 	if turned := slices.DeleteFunc(slices.Clone(failed), func(e Event) bool { return e.How != notLetIn }); len(turned) == all {
 		return unseen("the servers let nobody in (" + turned[0].Why + "): the credentials are wrong, or none were given")
@@ -92,6 +94,14 @@ func judgeDoors(h History) []Finding {
 	found := judgeConnects(h)
 	f := &found[0]
 	f.Measured = append(f.Measured, measured...)
+	if f.Verdict == Risky {
+		_, slowest, _ := greeted(h)
+		f.Got = fmt.Sprintf("a connect took %s, of which the way explains %s", spoken(slowest), small(h.Control.Events[0].Took))
+	}
+	if slices.ContainsFunc(failed, func(e Event) bool { return strings.Contains(e.Why, "Unknown Protocol Operation") }) {
+		f.Advice = append(f.Advice, headerAdvice(h.Terms, "v2")...)
+		f.Advice = append(f.Advice, towardsClients["proxy-protocol"]...)
+	}
 	if slices.ContainsFunc(failed, func(e Event) bool { return strings.Contains(e.Why, "tls:") || strings.Contains(e.Why, "x509:") }) {
 		f.Advice = append(f.Advice, Advice{Target: "client", Text: "TLS fails, see tls/connects: give the authority with --tlsca, and a certificate with --tlscert and --tlskey where one is asked for"})
 	}
@@ -114,8 +124,8 @@ func distance(h History) *History {
 	return &History{Terms: h.Terms, Events: []Event{{From: Client, Kind: "greeted", Took: turns * far}}}
 }
 
-// judgeUnwelcome says why there was not even a NATS client's connect to try.
-func judgeUnwelcome(h History, measured []Measure) []Finding {
+// unwelcomeAt says why there was not even a NATS client's connect to try.
+func unwelcomeAt(h History, measured []Measure) []Finding {
 	heard := h.Kind(Client, "greeting")
 	if len(heard) == 0 {
 		return unseen("the time was over before anybody answered")
@@ -125,7 +135,7 @@ func judgeUnwelcome(h History, measured []Measure) []Finding {
 	switch {
 	case spoken != nil && spoken.Info != nil:
 		f.Got = "it waits for the client to speak first, which NATS clients do not do: " + quiet.Why + ", and the server's INFO came when the tester spoke"
-		f.Advice = []Advice{noDetection, speakTLSFirst}
+		f.Advice = towardsClients["inspection"]
 	case quiet != nil && secured != nil && secured.Info != nil:
 		f.Got = "it speaks only after a TLS handshake, and clients here speak plainly first: " + quiet.Why
 		f.Advice = []Advice{{Target: "client", Text: "TLS first: nats.TLSHandshakeFirst() (nats.go 1.31); lbtest validate --tlsfirst asks as such a client"}}
@@ -156,12 +166,6 @@ func bestOf(heard []Event, how string) *Event {
 	return best
 }
 
-var (
-	noDetection = Advice{Target: "load-balancer", Text: "no protocol detection on the port of NATS (no inspect-delay, ssl_preread or sniffing; in a mesh, a port declared as TCP)",
-		Set: map[string]string{"inspection": "none"}}
-	speakTLSFirst = Advice{Target: "nats-server", Text: "tls { handshake_first: true }  # 2.10.0; with nats.TLSHandshakeFirst() (nats.go 1.31) the client speaks first, in TLS"}
-)
-
 // reasons names addresses and what is wrong with each.
 func reasons(shut []Event) string {
 	var said []string
@@ -175,7 +179,7 @@ func reasons(shut []Event) string {
 	return join(said...)
 }
 
-func judgeFirstBytes(h History) []Finding {
+func firstBytesAt(h History) []Finding {
 	heard := h.Kind(Client, "greeting")
 	if !slices.ContainsFunc(heard, func(e Event) bool { return e.Info != nil }) {
 		return skip("no server greeted")
@@ -198,28 +202,28 @@ func judgeFirstBytes(h History) []Finding {
 			}
 		}
 	}
-	measured := []Measure{seconds("time_to_info", longest)}
+	measured := []Measure{millis("time_to_info", longest)}
 	switch {
 	case len(waits) > 0 && asked == 0:
 		return []Finding{{Verdict: Unsafe, Got: "nothing came until the tester spoke: something on the way waits for the client's first bytes",
-			Evidence: sample(waits), Advice: []Advice{noDetection, speakTLSFirst}}}
-	case longest > usual:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the server's first line came after %s; nats.go gives up after %s", spoken(longest), spoken(usual)),
-			Measured: measured, Evidence: sample(late), Advice: []Advice{noDetection}}}
+			Evidence: sample(waits), Advice: towardsClients["inspection"]}}
+	case longest > clientPatience:
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the server's first line came after %s; nats.go gives up after %s", spoken(longest), spoken(clientPatience)),
+			Measured: measured, Evidence: sample(late), Advice: towardsClients["inspection"][:1]}}
 	case len(late) > 0:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("the server's first line came after %s, far more than the way takes", spoken(longest)),
-			Measured: measured, Evidence: sample(late), Advice: []Advice{noDetection}}}
+			Measured: measured, Evidence: sample(late), Advice: towardsClients["inspection"][:1]}}
 	case bestOf(heard, listened) != nil && bestOf(heard, listened).Info == nil:
 		return skip("it speaks after a TLS handshake only; --tlsfirst judges it as such a client")
 	}
-	return held("the server's first line came within "+spoken(longest), measured...)
+	return held("the server's first line came within "+small(longest), measured...)
 }
 
 // expiry is when a certificate should long have been renewed: authorities that renew by themselves do it with
 // thirty days left, and complain by mail from twenty on.
 const expiry = 14 * 24 * time.Hour
 
-func judgeHandshakes(h History) []Finding {
+func handshakesAt(h History) []Finding {
 	failed := h.Kind(Client, "unsecured")
 	var shown []Event
 	for _, e := range h.Events {
@@ -242,18 +246,18 @@ func judgeHandshakes(h History) []Finding {
 	measured := []Measure{{Name: "certificate_valid_for", Value: float64(int(worst.TLS.Left.Hours() / 24)), Unit: "days"}}
 	switch {
 	case worst.TLS.Untrusted != "":
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the certificate of %s does not verify: %s", whose(*worst.TLS), worst.TLS.Untrusted), Measured: measured,
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the certificate of %s does not verify: %s", bearer(*worst.TLS), worst.TLS.Untrusted), Measured: measured,
 			Evidence: sample(shown), Advice: []Advice{{Target: "client", Text: "the authority that signed it, with --tlsca (nats.RootCAs), where that is one of your own"},
-				{Target: "load-balancer", Text: "a valid certificate with the name that clients dial, on whoever ends TLS (" + whose(*worst.TLS) + ")"}}}}
+				{Target: "load-balancer", Text: "a valid certificate with the name that clients dial, on whoever ends TLS (" + bearer(*worst.TLS) + ")"}}}}
 	case worst.TLS.Left < expiry:
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("the certificate of %s expires in %d days", whose(*worst.TLS), int(worst.TLS.Left.Hours()/24)), Measured: measured,
-			Evidence: sample(shown), Advice: []Advice{{Target: "load-balancer", Text: "renew the certificate of " + whose(*worst.TLS) + " on whoever ends TLS"}}}}
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("the certificate of %s expires in %d days", bearer(*worst.TLS), int(worst.TLS.Left.Hours()/24)), Measured: measured,
+			Evidence: sample(shown), Advice: []Advice{{Target: "load-balancer", Text: "renew the certificate of " + bearer(*worst.TLS) + " on whoever ends TLS"}}}}
 	}
-	return held(fmt.Sprintf("%s, the certificate of %s is valid until %s", worst.TLS.Version, whose(*worst.TLS), worst.TLS.Expires.Format(time.DateOnly)), measured...)
+	return held(fmt.Sprintf("%s, the certificate of %s is valid until %s", worst.TLS.Version, bearer(*worst.TLS), worst.TLS.Expires.Format(time.DateOnly)), measured...)
 }
 
-// whose is a certificate's owner in few words.
-func whose(t Handshake) string {
+// bearer is a certificate's owner in few words.
+func bearer(t Handshake) string {
 	if t.Subject != "" {
 		return t.Subject
 	}
@@ -270,7 +274,7 @@ func reached(h History) (by map[string]int, all int) {
 	return by, all
 }
 
-func judgeSpread(h History) []Finding {
+func spreadAt(h History) []Finding {
 	by, all := reached(h)
 	if all == 0 {
 		return skip(nobodyIn)
@@ -281,7 +285,7 @@ func judgeSpread(h History) []Finding {
 	}
 	first, _ := h.First(Client, "greeted")
 	others, own := advertisedOthers(h)
-	measured := []Measure{count("servers", len(by), "servers"), count("connections", all, "connections"), count("most_on_one", most, "connections")}
+	measured := []Measure{count("servers", len(by), "count"), count("connections", all, "count"), count("most_on_one", most, "connections")}
 	switch {
 	case len(by) == 1 && own > 0 && others > 0:
 		return skip(fmt.Sprintf("this is the address of server %s itself, which advertises it beside %s", first.Node, plural(others, "other")))
@@ -310,7 +314,7 @@ func advertisedOthers(h History) (others, own int) {
 	return others, own
 }
 
-func judgeAddress(h History) []Finding {
+func addressAt(h History) []Finding {
 	arrived, blind := 0, 0
 	var foreign []Event
 	for _, e := range h.Kind(Client, "greeted") {
@@ -345,7 +349,7 @@ func hostOf(addr string) string {
 	return addr
 }
 
-func judgeAdvertised(h History) []Finding {
+func advertisedAt(h History) []Finding {
 	_, all := reached(h)
 	if all == 0 {
 		return skip(nobodyIn)
@@ -362,7 +366,7 @@ func judgeAdvertised(h History) []Finding {
 			dead = append(dead, e.Addr+" ("+join(e.What, e.Why)+")")
 		}
 	}
-	measured := []Measure{count("advertised", len(told), "addresses"), count("others", others, "addresses"), count("reachable_others", len(open), "addresses")}
+	measured := []Measure{count("advertised", len(told), "count"), count("others", others, "count"), count("reachable_others", len(open), "count")}
 	switch {
 	case len(told) == 0:
 		return held("servers advertise no address: clients come back to this endpoint", measured...)
@@ -381,23 +385,10 @@ func judgeAdvertised(h History) []Finding {
 	if len(got) == 0 {
 		got = append(got, plural(others, "other address")+" advertised")
 	}
-	return []Finding{{Verdict: Risky, Got: join(got...), Measured: measured, Evidence: sample(told), Advice: []Advice{
-		{Target: "nats-server", Text: fmt.Sprintf(`client_advertise: "%s"  # on every node`, endpointOf(h))},
-		{Target: "nats-server", Text: "cluster { no_advertise: true }  # on every node"},
-		{Target: "client", Text: "nats.IgnoreDiscoveredServers()"}}}}
+	return []Finding{{Verdict: Risky, Got: join(got...), Measured: measured, Evidence: sample(told), Advice: pastAdvice}}
 }
 
-// endpointOf is the address that was asked about.
-func endpointOf(h History) string {
-	for _, e := range h.Events {
-		if e.Dial != "" {
-			return e.Dial
-		}
-	}
-	return ""
-}
-
-func judgeRequests(h History) []Finding {
+func requestsAt(h History) []Finding {
 	answered, lost := h.Kind(Client, "answered"), h.Kind(Client, "unanswered")
 	var far, longest time.Duration
 	for _, e := range h.Kind(Client, "dialled") {
@@ -409,8 +400,8 @@ func judgeRequests(h History) []Finding {
 	forbidden := h.Filter(func(e Event) bool {
 		return e.Kind == "complained" && strings.Contains(strings.ToLower(e.Why), "permissions violation")
 	})
-	measured := []Measure{count("requests", len(answered)+len(lost), "requests"), count("unanswered", len(lost), "requests"),
-		seconds("median", middle(answered)), seconds("longest", longest)}
+	measured := []Measure{count("requests", len(answered)+len(lost), "count"), count("unanswered", len(lost), "count"),
+		millis("median", middle(answered)), millis("longest", longest)}
 	switch {
 	case len(answered)+len(lost) == 0:
 		return skip(nobodyIn)
@@ -422,6 +413,11 @@ func judgeRequests(h History) []Finding {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("an answer took %s, far more than the way does (the median %s)", spoken(longest), spoken(middle(answered))), Measured: measured}}
 	}
 	return held(fmt.Sprintf("%s answered, the median in %s, the slowest in %s", plural(len(answered), "request"), small(middle(answered)), small(longest)), measured...)
+}
+
+// millis is a duration that may be far below one.
+func millis(name string, d time.Duration) Measure {
+	return Measure{Name: name, Value: float64(d.Round(10*time.Microsecond)) / float64(time.Millisecond), Unit: "ms"}
 }
 
 // middle is the median of what events took.
@@ -441,9 +437,9 @@ func small(d time.Duration) string {
 	return spoken(d)
 }
 
-func judgePayloads(h History) []Finding {
+func payloadsAt(h History) []Finding {
 	back, lost := h.Kind(Client, "echoed"), h.Kind(Client, "unechoed")
-	measured := []Measure{count("payloads", len(back)+len(lost), "payloads"), count("changed", len(lost), "payloads")}
+	measured := []Measure{count("payloads", len(back)+len(lost), "count"), count("changed", len(lost), "count")}
 	if len(back)+len(lost) == 0 {
 		return skip("no request was answered, so nothing could be sent around")
 	}

@@ -87,12 +87,19 @@ func serverFact(h History) string {
 	var said []string
 	for _, id := range all {
 		name := by[id].name
-		if name == "" {
-			name = id
+		if name == "" || name == id {
+			name = id[:min(len(id), 8)] + "…" // one without a name of its own
 		}
-		said = append(said, fmt.Sprintf("%s (%s) %d", name, by[id].version, by[id].times))
+		text := name + " (" + by[id].version + ")"
+		if connections > 0 {
+			text += fmt.Sprintf(" %d", by[id].times)
+		}
+		said = append(said, text)
 	}
-	text := strings.Join(said, ", ") + " of " + plural(connections, "connection")
+	text := strings.Join(said, ", ")
+	if connections > 0 {
+		text += " of " + plural(connections, "connection")
+	}
 	if c := by[all[0]].cluster; c != "" {
 		text += "; cluster " + c
 	}
@@ -132,7 +139,7 @@ func certificateFact(h History) string {
 		if e.TLS == nil || e.TLS.Expires.IsZero() {
 			continue
 		}
-		text := fmt.Sprintf("%s for %s, by %s, until %s", whose(*e.TLS), strings.Join(e.TLS.Names, " "), e.TLS.Issuer, e.TLS.Expires.Format(time.DateOnly))
+		text := fmt.Sprintf("%s for %s, by %s, until %s", bearer(*e.TLS), strings.Join(e.TLS.Names, " "), e.TLS.Issuer, e.TLS.Expires.Format(time.DateOnly))
 		if e.TLS.Untrusted != "" {
 			text += "; does not verify: " + e.TLS.Untrusted
 		}

@@ -50,13 +50,13 @@ type Handshake struct {
 }
 
 const (
-	// usual is how long nats.go waits for the first line unless it is told otherwise.
-	usual = 2 * time.Second
+	// clientPatience is how long nats.go waits for the first line unless it is told otherwise.
+	clientPatience = 2 * time.Second
 	// spokenFor is how long an answer to the tester's own first bytes is waited for: a balancer that waited for them
 	// goes on at once.
 	spokenFor = 1500 * time.Millisecond
-	// several is how many addresses of the endpoint are knocked at: a name with more of them is alike all over.
-	several = 8
+	// mostAddresses is how many addresses of the endpoint are knocked at: a name with more of them is alike all over.
+	mostAddresses = 8
 	// lineLimit is where a first line ends that has no end; an INFO with a hundred URLs takes a few kilobytes.
 	lineLimit = 256 << 10
 )
@@ -71,7 +71,7 @@ const (
 // knocking tries every address of the endpoint once by hand: can it be reached, who speaks first, and what.
 func (e *Endpoint) knocking(ctx context.Context, rec *Recorder) {
 	var all sync.WaitGroup
-	left := several
+	left := mostAddresses
 	for _, d := range e.doors {
 		lookup, cancel := context.WithTimeout(ctx, 3*time.Second) // resolvers retry after some seconds; nobody waits longer for a name
 		hosts, err := net.DefaultResolver.LookupHost(lookup, d.host)
@@ -118,7 +118,7 @@ func (e *Endpoint) knock(ctx context.Context, d door, addr string, rec *Recorder
 		if !rec.SawAny(func(e Event) bool { return e.Kind == "greeting" && e.Addr == addr && e.Info == nil && e.Caller != "" }) {
 			return // greeted, or not even connected
 		}
-	case <-time.After(usual):
+	case <-time.After(clientPatience):
 		if !rec.SawAny(func(e Event) bool { return e.Kind == "dialled" && e.Addr == addr }) {
 			return // still connecting
 		}
@@ -178,11 +178,11 @@ func (e *Endpoint) greet(ctx context.Context, d door, addr, how string, within t
 
 // upgrade goes on in TLS where the server offered it, as clients do after INFO.
 func (e *Endpoint) upgrade(conn net.Conn, d door, addr string, rec *Recorder) {
-	_ = conn.SetDeadline(time.Now().Add(usual)) // the server's own tls.timeout is 2 s as well
+	_ = conn.SetDeadline(time.Now().Add(clientPatience)) // the server's own tls.timeout is 2 s as well
 	_, shown, err := e.shake(conn, d, false)
 	told := Event{From: Client, Kind: "secured", Dial: d.String(), Addr: addr, TLS: shown}
 	if err != nil {
-		told.Kind, told.Why = "unsecured", unread(nil, err, usual)
+		told.Kind, told.Why = "unsecured", unread(nil, err, clientPatience)
 	}
 	rec.Add(told)
 }

@@ -20,6 +20,7 @@ import (
 // and with some messages to an inbox of its own. It takes no longer than ctx allows, and what did not take place by
 // then is simply not on the timeline.
 func (e *Endpoint) Looking(ctx context.Context, rec *Recorder) {
+	defer minding(rec)()
 	e.knocking(ctx, rec)
 	if !e.welcomed(rec) || ctx.Err() != nil {
 		return // a NATS client would only learn the same, and read without end what has no end
@@ -32,6 +33,31 @@ func (e *Endpoint) Looking(ctx context.Context, rec *Recorder) {
 		v.Close()
 	}
 	all.Wait()
+}
+
+// minding writes down when the tester itself got no CPU: what was late then is not the endpoint's doing. The returned
+// function ends it.
+func minding(rec *Recorder) (end func()) {
+	const often = 20 * time.Millisecond // finer than what counts as late
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			slept := time.Now()
+			select {
+			case <-stop:
+				return
+			case <-time.After(often):
+			}
+			if late := time.Since(slept) - often; late > prompt {
+				rec.Add(Event{From: Lab, Kind: "late", Took: late})
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-stopped
+	}
 }
 
 // welcomed reports whether an address greeted in the manner in which applications are to come.
@@ -54,7 +80,7 @@ func (e *Endpoint) visiting(ctx context.Context, rec *Recorder) []*nats.Conn {
 			nc, err := e.join(ctx, rec)
 			told := Event{From: Client, Kind: "greeted", Seq: i, Took: rec.Now() - began}
 			if err != nil {
-				told.Kind, told.Why, told.How = "ungreeted", e.mask(err.Error()), turnedAway(err)
+				told.Kind, told.Why, told.How = "ungreeted", e.mask(words(err, told.Took)), refusedHow(err)
 				rec.Add(told)
 				return
 			}
@@ -63,7 +89,7 @@ func (e *Endpoint) visiting(ctx context.Context, rec *Recorder) []*nats.Conn {
 				Headers: nc.HeadersSupported(), MaxPayload: nc.MaxPayload()}
 			// A server that reads PROXY headers says so a little later: its first line is older than the header.
 			ip, err := nc.GetClientIP()
-			if err != nil && nc.FlushTimeout(usual) == nil {
+			if err != nil && nc.FlushTimeout(clientPatience) == nil {
 				ip, err = nc.GetClientIP()
 			}
 			if err == nil {
@@ -82,7 +108,7 @@ func (e *Endpoint) visiting(ctx context.Context, rec *Recorder) []*nats.Conn {
 // notLetIn marks connects that the server itself refused: nothing that a balancer did.
 const notLetIn = "not-let-in"
 
-func turnedAway(err error) string {
+func refusedHow(err error) string {
 	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
 		if errors.Is(err, refusal) {
 			return notLetIn
@@ -190,7 +216,7 @@ func (e *Endpoint) talking(ctx context.Context, visitors []*nats.Conn, rec *Reco
 	}
 	began := rec.Now()
 	// An interest needs a moment to reach the other servers; until then there is nobody who answers.
-	warm, cancel := context.WithTimeout(ctx, usual)
+	warm, cancel := context.WithTimeout(ctx, clientPatience)
 	defer cancel()
 	last := error(nil)
 	if !until(warm, func() bool { last = bounce(asker, inbox, []byte("?"), nil); return last == nil || asker.IsClosed() }) || last != nil {
@@ -230,7 +256,7 @@ func mirror(asker, echo *nats.Conn) (inbox string, err error) {
 	}); err != nil {
 		return "", fmt.Errorf("subscribing to an inbox: %w", err)
 	}
-	if err := echo.FlushTimeout(usual); err != nil {
+	if err := echo.FlushTimeout(clientPatience); err != nil {
 		return "", fmt.Errorf("subscribing to an inbox: %w", err)
 	}
 	return inbox, nil
@@ -326,7 +352,7 @@ func (e *Endpoint) again(ctx context.Context, rec *Recorder) (asker, echo *nats.
 		return nil, nil, "", err
 	}
 	if inbox, err = mirror(asker, echo); err == nil {
-		warm, cancel := context.WithTimeout(ctx, usual)
+		warm, cancel := context.WithTimeout(ctx, clientPatience)
 		defer cancel()
 		if until(warm, func() bool { return bounce(asker, inbox, []byte("?"), nil) == nil }) {
 			return asker, echo, inbox, nil

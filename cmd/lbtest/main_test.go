@@ -123,7 +123,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"validate nats://u:hidden@x:4222", []string{"takes no argument: the address goes after -s"}},
 		{"validate -s nats://x --fail-on unsave", []string{`--fail-on: unknown verdict "unsave", did you mean unsafe?`}},
 		{"validate -s nats://x --timeout 5", []string{`--timeout "5": want a duration with its unit`}},
-		{"validate -s nats://x --tlscrt a", []string{`unknown flag "--tlscrt", did you mean --tlscert?`}},
+		{"validate -s nats://x --tlscrt a", []string{`unknown flag "--tlscrt", did you mean --tlscert`}},
 		{"validate -s nats://x --topology routes-behind-lb", []string{`unknown flag "--topology"`}},
 		{"validate -s nats://x --report json", []string{`--report "json": want FORMAT=PATH`}},
 		{"matrix", []string{`unknown command "matrix"`}},
