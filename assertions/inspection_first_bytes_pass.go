@@ -56,9 +56,10 @@ var listening = &Observation{Name: "listening", Watch: func(ctx context.Context,
 }}
 
 // hearing is how long INFO is waited for: as long as the client would or the balancer's inspection takes, which is 5 s
-// where nothing is said, and two seconds more, so that what comes too late is told from what never comes.
+// where nothing is said, and two seconds more, so that what comes too late is told from what never comes. Delays
+// beyond ten seconds are not waited for: no client is left then.
 func (t Terms) hearing() time.Duration {
-	return max(t.ClientTimeout, t.duration("inspection-delay"), 5*time.Second) + 2*time.Second
+	return max(t.ClientTimeout, min(max(t.duration("inspection-delay"), 5*time.Second), 10*time.Second)) + 2*time.Second
 }
 
 // awaitInfo dials and returns how long after the connection was made the server's INFO came.

@@ -100,13 +100,84 @@ func TestHeaderUnderstood(t *testing.T) {
 			want: Safe, got: "1 client got in behind a v2 header each", measured: map[string]float64{"connects": 1, "failed": 0}},
 		{name: "no header", terms: applications(), events: line(presentedAs(0, "10.0.0.9:700")), want: Safe, got: "no header was sent, and 1 client got in"},
 		{name: "a header on the tester's own connection is no client's", terms: v2,
-			events: line(on(0.9, Balancer, "applied", front(CanaryFront), why("proxy-protocol")), presentedAs(0, "10.0.0.1:4000")),
+			events: line(on(0.9, Balancer, "applied", front(CanaryFront), why("proxy-protocol")), presentedAs(0, "10.0.0.9:700")),
 			want:   Skipped, got: "nobody saw the balancer send a header"},
+		{name: "a server knows what only a header can tell", terms: v2, events: line(presentedAs(0, "10.0.0.1:4000")), want: Safe, got: "1 client got in behind a v2 header each"},
 		{name: "a header that is not read", terms: v2, events: line(headerSent(0.9), turnedAway("nats: Authorization Violation"), on(1.2, Server, "objected", node("n1"), func(e *Event) { e.What = "authentication error" })),
 			want: Unsafe, got: "the servers turned away 1 of 1 client: nats: Authorization Violation; the server's log: authentication error", measured: map[string]float64{"failed": 1}},
 		{name: "a server whose log cannot be read", terms: v2, events: line(headerSent(0.9), turnedAway("end of file at once"), presentedAs(0, "10.0.0.1:4000")),
 			want: Unsafe, got: "the servers turned away 1 of 2 clients: end of file at once"},
 		{name: "nobody", terms: v2, events: line(headerSent(0.9)), want: Skipped, got: "nobody connected"},
+	})
+}
+
+// leftAlone is servers that are watched, with what is found in them then.
+func leftAlone(watched float64, found ...Event) []Event {
+	all := []Event{on(1, Lab, "watch-begin"), on(1+watched, Lab, "watch-end")}
+	for i, n := range threeNodes().Nodes {
+		all = append(all, on(1+watched, Server, "searched", node(n)))
+		if i == 0 {
+			all = append(all, found...)
+		}
+	}
+	return line(all)
+}
+
+func TestServerLogQuiet(t *testing.T) {
+	checked := asked(applications(), "health-check", "connect")
+	checked.Check = 2 * time.Second
+	says := func(what string) Event {
+		return on(9, Server, "logged", node("n1"), func(e *Event) { e.How, e.What = "WRN", what })
+	}
+	phantom := on(9, Server, "phantom", node("n1"))
+	quiet := leftAlone(2)
+	judgeAll(t, "health/server-log-quiet", []judged{
+		{name: "nothing at all", terms: checked, events: leftAlone(6), control: quiet,
+			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s", measured: map[string]float64{"complaints_per_minute": 0, "phantoms_per_minute": 0, "watched": 6}},
+		{name: "what a server says of its own", terms: checked, events: leftAlone(6, says("a"), says("b")), control: quiet,
+			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s", measured: map[string]float64{"complaints_per_minute": 20}},
+		{name: "a line a check", terms: checked, events: leftAlone(6, says("handshake error"), says("b"), says("c")), control: quiet,
+			want: Risky, got: "30 complaints a minute in the servers' logs (control 0), such as: handshake error"},
+		{name: "servers that talk as much behind nothing", terms: checked, events: leftAlone(6, says("a"), says("b"), says("c")), control: leftAlone(2, says("a")),
+			want: Safe, got: "no complaint in the servers' logs, and no connection that no client made, in 6s"},
+		{name: "a connection a check", terms: checked, events: leftAlone(6, phantom, phantom, phantom), control: quiet,
+			want: Risky, got: "30 connections a minute that no client made, counted and listed as closed", measured: map[string]float64{"phantoms_per_minute": 30}},
+		{name: "both", terms: checked, events: leftAlone(6, says("a"), says("b"), says("c"), phantom), control: quiet,
+			want: Risky, got: "30 complaints a minute in the servers' logs (control 0), such as: a; 10 connections a minute that no client made, counted and listed as closed"},
+		{name: "too short a watch for the checks", terms: checked, events: leftAlone(5), control: quiet,
+			want: Skipped, got: "the servers were not watched for as long as 3 checks of each"},
+		{name: "a server that was not searched", terms: checked, events: leftAlone(6)[:4], control: quiet, want: Skipped, got: "the log of a server was not read"},
+		{name: "a control that was not watched", terms: checked, events: leftAlone(6), control: []Event{}, want: Skipped, got: "the control's logs were not watched"},
+		{name: "nothing", terms: checked, control: quiet, want: Skipped, got: "nobody watched the servers' logs"},
+	})
+}
+
+// forgeries is whom each server took a forger for, "nobody" if it turned the forger away.
+func forgeries(taken ...string) []Event {
+	var all []Event
+	for i, whom := range taken {
+		n := node(threeNodes().Nodes[i])
+		if whom == "nobody" {
+			all = append(all, on(1, Client, "unmasked", n, why("end of file at once")))
+		} else {
+			all = append(all, on(1, Server, "taken-for", n, addr(whom)))
+		}
+	}
+	return line(all)
+}
+
+func TestNotForgeable(t *testing.T) {
+	open := asked(applications(), "bypass", "open")
+	judgeAll(t, "proxy/not-forgeable", []judged{
+		{name: "turned away by all", terms: open, events: forgeries("nobody", "nobody", "nobody"),
+			want: Safe, got: "no server believed a PROXY header from a client that came past the balancer", measured: map[string]float64{"servers_deceived": 0}},
+		{name: "known for whom it is", terms: open, events: forgeries("10.0.0.1:4000", "nobody", "10.0.0.1:4001"),
+			want: Safe, got: "no server believed a PROXY header from a client that came past the balancer"},
+		{name: "believed by one", terms: open, events: forgeries("nobody", claimed, "nobody"),
+			want: Risky, got: "1 of 3 servers believed a PROXY header from a client that came past the balancer", measured: map[string]float64{"servers_deceived": 1}},
+		{name: "believed, where nobody comes past the balancer", terms: asked(applications(), "bypass", "refused"), events: forgeries(claimed, claimed, claimed),
+			want: Skipped, got: "judged with bypass=open only: here nobody but the balancer can reach the nodes"},
+		{name: "a server that was not tried", terms: open, events: forgeries("nobody", "nobody"), want: Skipped, got: "not every server was tried"},
 	})
 }
 

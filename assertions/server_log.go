@@ -13,8 +13,10 @@ import (
 // connections.
 type logged struct{ level, text string }
 
-// objects reports whether the server takes exception to something.
-func (l logged) objects() bool { return l.level == "ERR" || l.level == "WRN" }
+// objects reports whether the server takes exception to something, or came to grief.
+func (l logged) objects() bool {
+	return l.level == "ERR" || l.level == "WRN" || l.level == "FTL" || l.level == ""
+}
 
 var (
 	logLine  = regexp.MustCompile(`^(?:\[\d+\] )?\d\S+ \d\S+ \[(\w+)\] (.*)$`)

@@ -150,7 +150,7 @@ var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|st
 // units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
 var units = map[string]string{
 	"connects": "connections", "failed": "connections", "slowest_connect": "s",
-	"info_after": "s", "known_by_another_address": "connections",
+	"info_after": "s", "known_by_another_address": "connections", "complaints_per_minute": "1/min", "servers_deceived": "servers", "phantoms_per_minute": "1/min",
 	"mesh_full_after": "s", "incomplete_pairs": "pairs",
 	"closes": "closes", "watched": "s", "closes_per_minute": "1/min",
 	"silent_ends": "routes", "noticed_after": "s", "messages_lost": "messages", "messages_sent": "messages", "longest_gap": "s", "slowest_delivery": "s",
@@ -188,6 +188,7 @@ func safeTimelines() map[string]History {
 	quiet := idleFor(35, "fin")
 	return map[string]History{
 		"client/connects":                   {Terms: threeNodes(), Events: line(on(1, Client, "greeted"))},
+		"health/server-log-quiet":           {Terms: applications(), Events: leftAlone(2)},
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},
 		"proxy/address-arrives":             {Terms: applications(), Events: line(presentedAs(0, "10.0.0.1:4000"))},
 		"proxy/header-understood":           {Terms: asked(applications(), "proxy-protocol", "v2"), Events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")[:1])},
@@ -197,6 +198,7 @@ func safeTimelines() map[string]History {
 		"ports/all-connect":                 {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},
 		"ports/full-is-clear":               {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},
 		"ports/recover-after-churn":         {Terms: crowdOf(3), Events: churned(3, 0.1)},
+		"proxy/not-forgeable":               {Terms: asked(applications(), "bypass", "open"), Events: forgeries("nobody", "nobody", "nobody")},
 		"routes/full-mesh-forms":            {Terms: struckBy("stall", 1), Events: wholeAtBothEnds()},
 		"routes/stay-behind-lb":             {Terms: threeNodes(), Events: line(crossing(0.5), seenRoute(0.9, "n1", "n2", "10.0.0.2:6222"), wholeAtBothEnds())},
 		"routes/stay-up-when-quiet":         {Terms: quiet, Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},

@@ -28,5 +28,14 @@ func init() {
 			want: isUnsafe, by: "proxy/address-arrives", says: "6 of 6 clients by the balancer's address", long: true},
 		row{name: "two balancers with a header each", topology: clients, set: "proxy-protocol=doubled", nats: "proxy_protocol=true", want: isUnsafe, by: "proxy/header-understood", long: true},
 		row{name: "a header that is cut short", topology: clients, set: "proxy-protocol=malformed", nats: "proxy_protocol=true", want: isUnsafe, by: "proxy/header-understood", says: "PROXY protocol header", long: true},
+		row{name: "a header from a direct peer is believed", topology: clients, set: "bypass=open proxy-protocol=v2", nats: "proxy_protocol=true",
+			want: isRisky, by: "proxy/not-forgeable", says: "3 of 3 servers believed", long: true},
+		row{name: "and turned away where nobody looks for headers", topology: clients, set: "bypass=open", want: isSafe, by: "proxy/not-forgeable", assert: "proxy/not-forgeable", long: true},
+
+		row{name: "HAProxy's plain TCP check leaves no trace", topology: clients, set: "health-check=tcp", want: isSafe, long: true},
+		row{name: "a health check of the monitoring port leaves none either", topology: clients, set: "health-check=http health-interval=1s", want: isSafe, long: true},
+		row{name: "a health check that connects is a client", topology: clients, set: "health-check=connect health-interval=1s", want: isRisky, by: "health/server-log-quiet", says: "connections a minute that no client made", long: true},
+		row{name: "a health check that connects to a server that looks for PROXY headers", topology: clients, set: "health-check=connect health-interval=1s", nats: "proxy_protocol=true",
+			want: isRisky, by: "health/server-log-quiet", says: "Error reading PROXY protocol header", long: true},
 	)
 }
