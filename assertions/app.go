@@ -85,3 +85,10 @@ func (p *app) closed(err error) {
 	p.mu.Unlock()
 	p.rec.Add(e)
 }
+
+// connection is the number of the connection that the application has, or had last.
+func (p *app) connection() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.nth
+}

@@ -1,6 +1,9 @@
 package assertions
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 func init() {
 	register(Assertion{
@@ -11,10 +14,11 @@ func init() {
 			"was not acknowledged may or may not be there.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:    []string{"routes"},
-		Observe:  streaming,
-		Judge:    judgeAckedLoss,
-		Unbroken: "a majority of the nodes has what was acknowledged, and a balancer cannot reach it there",
+		Links:     []string{"routes", "clients"},
+		Observe:   streaming,
+		Elsewhere: map[string]*Observation{"clients": pipelining},
+		Judge:     judgeAckedLoss,
+		Unbroken:  "a majority of the nodes has what was acknowledged, and a balancer cannot reach it there",
 	})
 }
 
@@ -44,18 +48,26 @@ func judgeAckedLoss(h History) []Finding {
 	switch {
 	case len(unreadable) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s could not be read back within 30 s, %s not found: %s",
-			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unreadable)}}
+			plural(len(unreadable), "stream"), plural(len(lost), "acknowledged message"), unreadable[0].Why), Measured: measured, Advice: lossAdvice(h.Terms), Evidence: sample(unreadable)}}
 	case len(lost) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d acknowledged messages could not be read back", len(lost), len(acked)),
-			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost), Firm: true}}
+			Measured: measured, Advice: lossAdvice(h.Terms), Evidence: sample(lost), Firm: true}}
 	case len(differ) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the replicas of %s do not agree 10 s after the end", plural(len(differ), "stream")),
-			Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(differ)}}
+			Measured: measured, Advice: lossAdvice(h.Terms), Evidence: sample(differ)}}
 	}
 	if stream, ok := uncompared(h, acked); ok {
 		return unseen("nobody saw what each node's copy of " + stream + " holds")
 	}
 	return held(fmt.Sprintf("%s read back, and replicas agree", plural(len(acked), "acknowledged message")), measured...)
+}
+
+// lossAdvice depends on who meets the balancer: those who replicate, or those who publish.
+func lossAdvice(t Terms) []Advice {
+	if slices.Contains(t.Links, "routes") || len(t.Links) == 0 {
+		return eventAdvice(t)
+	}
+	return streamAdvice(t)
 }
 
 // uncompared returns a stream with acknowledged messages whose copies were not all seen, or of which no
