@@ -101,7 +101,8 @@ func judgeResumes(h History) []Finding {
 		count("keys_outdated", len(stale), "keys"), count("redelivered", again, "messages"), seconds("longest_delivery_gap", late)}
 	if broken := join(told(lost, "acknowledged message", "never reached their consumer within 30 s of the end"), told(jumbled, "message", "of an ordered consumer missing, twice or out of order"),
 		told(stale, "key", "whose last value its watcher never saw"), cut(cuts)); broken != "" {
-		return []Finding{{Verdict: Unsafe, Got: broken, Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(slices.Concat(lost, jumbled, stale, cuts))}}
+		return []Finding{{Verdict: Unsafe, Got: broken, Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(slices.Concat(lost, jumbled, stale, cuts)),
+			Firm: len(lost)+len(stale) > 0}}
 	}
 	gap := fmt.Sprintf("what was acknowledged arrived within %s (%s; control %s)", spoken(late), who, spoken(usual))
 	if tooLate(h, late, usual) {
@@ -217,6 +218,7 @@ func quietCuts(h History, all []*consumed) []Event {
 		return nil
 	}
 	return h.Filter(func(e Event) bool {
-		return e.From == Client && e.Kind == "disconnected" && slices.ContainsFunc(all, func(c *consumed) bool { return c.app == e.App })
+		// The application's own end has no reason.
+		return e.From == Client && e.Kind == "disconnected" && e.Why != "" && slices.ContainsFunc(all, func(c *consumed) bool { return c.app == e.App })
 	})
 }

@@ -13,7 +13,7 @@ func init() {
 			"with the acks, and every node's own copy must have the same number of messages and the same last sequence. A write that " +
 			"was not acknowledged may or may not be there.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
-			"stall", "outage", "restart", "drain"),
+			"stall", "outage", "restart", "drain", "node-fault"),
 		Links:     []string{"routes", "clients"},
 		Observe:   streaming,
 		Elsewhere: map[string]*Observation{"clients": pipelining},

@@ -24,7 +24,7 @@ func init() {
 // ofStreams act on applications that use streams: what ends or holds up connections that live. What keeps them from being
 // made is client/connects' subject.
 var ofStreams = speaks([]string{"inspection", "inspection-pattern", "inspection-limit", "on-down"}, ofCarrying,
-	"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime", "stall", "outage", "restart", "drain")
+	"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime", "stall", "outage", "restart", "drain", "node-fault")
 
 func judgePublishAcked(h History) []Finding {
 	if f, ok := judgeUnready(h); !ok {
@@ -42,8 +42,8 @@ func judgePublishAcked(h History) []Finding {
 	case sent == 0:
 		return unseen("nothing was published to a stream, or not to the end")
 	case missing > 0:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages never acknowledged within 30 s of the end%s", missing, sent, firstFailure(failed)),
-			Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(failed)}}
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s never acknowledged within 30 s of the end%s", missing, plural(sent, "message"), firstFailure(failed)),
+			Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(failed), Firm: true}}
 	case len(h.Kind(Client, "flowing")) == 0:
 		return unseen("nobody saw whether publishing worked in the end")
 	case len(failed) > usualFailed:

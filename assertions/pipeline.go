@@ -219,7 +219,9 @@ func (p *pipeline) pause(ctx context.Context) {
 	p.rec.Add(Event{From: Lab, Kind: "pause-begin"})
 	quiet, cancel := context.WithTimeout(ctx, silence(p.t.Terms))
 	defer cancel()
-	p.rec.Await(quiet, place, func(e Event) bool { return e.From == Balancer && e.Kind == "expired" && ours[e.Caller] })
+	if _, cut := p.rec.Await(quiet, place, func(e Event) bool { return e.From == Balancer && e.Kind == "expired" && ours[e.Caller] }); cut {
+		rest(ctx, settle) // the others have been quiet since nearly the same moment
+	}
 	p.rec.Add(Event{From: Lab, Kind: "pause-end"})
 }
 

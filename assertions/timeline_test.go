@@ -159,6 +159,8 @@ var units = map[string]string{
 	"addresses_learnt": "addresses", "back_after": "s", "connections_past_the_balancer": "connections",
 	"clients": "clients", "clients_unconnected": "clients", "clients_turned_away": "clients", "clients_left_hanging": "clients", "clients_missing": "clients",
 	"clients_on_fullest_node": "clients", "clients_on_emptiest_node": "clients", "connections_lost": "connections", "last_back_after": "s",
+	"published": "messages", "publishes_failed": "messages", "publishes_repeated": "messages", "stored_twice": "messages",
+	"consumers": "consumers", "undelivered": "messages", "out_of_order": "messages", "keys_outdated": "keys", "redelivered": "messages", "longest_delivery_gap": "s",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -206,6 +208,9 @@ func safeTimelines() map[string]History {
 		"core/no-loss-when-quiet-then-busy": {Terms: quiet, Events: line(spells(5))},
 		"core/delivery-between-all-nodes":   {Terms: struckBy("stall", 1), Events: line(on(1, Server, "mesh-full"), strike(5, 6), talked(5.5, 600, 0.1), on(10, Client, "healed"))},
 		"jetstream/quorum-holds":            {Terms: struckBy("stall", 1), Events: quorum(5, 6)},
+		"jetstream/publish-acked":           {Terms: struckBy("restart=crash", 0), Events: acking(0.1, 10)},
+		"jetstream/no-duplicates-with-ids":  {Terms: struckBy("outage", 5), Events: line(acks("P1", 1, 20, 0.1), repeats("P1", 20), readBackOf("P1", 20))},
+		"jetstream/consumer-resumes":        {Terms: struckBy("restart=crash", 0), Events: eared(inOrder())},
 		"jetstream/no-acked-loss":           {Terms: struckBy("stall", 1), Events: line(acks("S1", 1, 20, 0.5), readBackOf("S1", 20), replicasOf("S1", 20, 20, 20))},
 	}
 }
