@@ -106,6 +106,8 @@ func TestNoDuplicatesWithIDs(t *testing.T) {
 			events: kept(acks("P2", 1, 2, 0.1), repeats("P2", 1), readBackOf("P2", 2)), want: Safe, got: "2 messages published again under the same id, each stored once"},
 		{name: "nothing published again is no answer", terms: outage, events: without(kept(), "repeated"), want: Skipped, got: "nothing was published again to stream P1"},
 		{name: "nothing acknowledged is skipped", terms: outage, want: Skipped, got: "nothing was acknowledged, so nothing can be there twice"},
+		{name: "applications that never connect are others' subject", terms: outage, events: line(on(10, Client, "unconnected", ofApp("pull"), why("nats: timeout"))), want: Skipped,
+			got: "1 application could not connect within 10s: nats: timeout, so nothing was published twice"},
 		{name: "what cannot be read is skipped", terms: outage, events: line(acks("P1", 1, 2, 0.1), repeats("P1", 1), readBackOf("P1", 1)), want: Skipped,
 			got: "1 acknowledged message could not be read back, so nobody knows how often they were stored"},
 	})
