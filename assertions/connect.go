@@ -190,6 +190,7 @@ func (t Target) connect(n Node, a Account) (*nats.Conn, error) {
 	options := append([]nats.Option{
 		nats.Name("lbtest " + a.Name + "@" + n.Name),
 		nats.UserInfo(a.User, a.Password),
+		nats.IgnoreDiscoveredServers(), // it stays with its node, also through that node's absence
 	}, t.Direct.options...)
 	nc, err := nats.Connect(n.URL, options...)
 	if err != nil {

@@ -102,6 +102,8 @@ type Terms struct {
 	Strikes []string
 	// Event is how long that event lasts.
 	Event time.Duration
+	// Drain is how long a removed backend keeps its connections, 0 for ever.
+	Drain time.Duration
 	// Found is how long the balancer's health check takes at most to find that a backend is gone.
 	Found time.Duration
 	// JetStream is whether the servers run it.

@@ -161,6 +161,8 @@ var units = map[string]string{
 	"clients_on_fullest_node": "clients", "clients_on_emptiest_node": "clients", "connections_lost": "connections", "last_back_after": "s",
 	"published": "messages", "publishes_failed": "messages", "publishes_repeated": "messages", "stored_twice": "messages",
 	"consumers": "consumers", "undelivered": "messages", "out_of_order": "messages", "keys_outdated": "keys", "redelivered": "messages", "longest_delivery_gap": "s",
+	"connections_ended": "connections", "longest_without_service": "s", "messages_missed": "messages", "clients_unserved": "clients",
+	"steps":                    "restarts",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -194,6 +196,8 @@ func safeTimelines() map[string]History {
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},
 		"proxy/address-arrives":             {Terms: applications(), Events: line(presentedAs(0, "10.0.0.1:4000"))},
 		"proxy/header-understood":           {Terms: asked(applications(), "proxy-protocol", "v2"), Events: line(headerSent(0.9), presentedAs(0, "10.0.0.1:4000")[:1])},
+		"drain/moves-clients":               {Terms: removedFor("keep"), Events: tenanted(6, 0.06)},
+		"drain/rolling-restart":             {Terms: bypassed("off"), Events: rolled(3, 2.1)},
 		"client/stays-behind-lb":            {Terms: bypassed("refused"), Events: bereft(2, "n2", true)},
 		"client/herd-recovers":              {Terms: crowdStruck(3), Events: crashed(3, 2.1)},
 		"client/spread-over-nodes":          {Terms: crowdOf(3), Events: line(came(3, 0.01), dispersed(9))},

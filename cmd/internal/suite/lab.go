@@ -218,7 +218,7 @@ func (l lab) terms() assertions.Terms {
 		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
 		Settings: l.proves, JetStream: l.jetStream(),
-		Event: l.profile.Duration("stall") + l.profile.Duration("outage"), Found: l.found(),
+		Event: l.profile.Duration("stall") + l.profile.Duration("outage"), Found: l.found(), Drain: l.profile.Duration("drain"),
 	}
 	if l.profile.Value("health-check") != "off" {
 		terms.Check = l.scaled(l.profile.Duration("health-interval"))

@@ -425,7 +425,11 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	for _, name := range slices.Sorted(maps.Keys(own)) {
 		l := s.lab(own[name], 1)
 		if !own[name][0].Observe.Strikes {
+			drain := l.proves["drain"]
 			l = l.without(events...)
+			if own[name][0].Observe.Rotates && drain != "" {
+				l.proves["drain"] = drain
+			}
 		}
 		if len(s.labs) > 0 {
 			l = l.unproved(idle...)

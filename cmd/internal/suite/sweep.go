@@ -30,6 +30,9 @@ var sweeps = map[string][][]string{
 		// A client gives its connection 2 s: twenty a second let forty in, a hundred all of them with a wait.
 		{"connect-rate=20"}, {"connect-rate=100"}, {"connect-rate=1000"},
 		{"restart=reload"}, {"restart=crash"}, {"restart=crash", "source-ports=50"},
+		// A node that dies, and one whose machine is lost, found by checks that look at the server itself.
+		{"node-fault=kill"}, {"health-check=http"}, {"health-check=http", "on-down=close"},
+		{"drain=keep"}, {"drain=5s"},
 	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
