@@ -34,6 +34,8 @@ func TestRenderingsAreAsReviewed(t *testing.T) {
 		{"errored.txt", "text", sampleErrored(), plain},
 		{"verified.txt", "text", sampleVerified(), plain},
 		{"profiles.txt", "text", sampleProfiles(), plain},
+		{"endpoint.txt", "text", sampleEndpoint(), plain},
+		{"endpoint.json", "json", sampleEndpoint(), Style{}},
 		{"profiles.json", "json", sampleProfiles(), Style{}},
 	} {
 		t.Run(c.file, func(t *testing.T) {

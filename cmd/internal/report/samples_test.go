@@ -213,9 +213,27 @@ func sampleProfiles() Report {
 	return New(sampleRun("--topology", "routes-behind-lb", "--profile", "acme-l4", "--profile", "acme-edge"), b.scenarios, b.results)
 }
 
+// sampleEndpoint is a look at a real address.
+func sampleEndpoint() Report {
+	run := sampleRun("validate", "-s", "nats://lb.example.com:4222")
+	run.Runtime, run.Seed, run.Took = RuntimeEndpoint, 0, Seconds(1200*time.Millisecond)
+	s := Scenario{Name: "endpoint/lb.example.com:4222", Topology: "endpoint", Verdict: assertions.Risky, Reproduce: "lbtest validate -s nats://lb.example.com:4222",
+		Because: []string{"proxy/address-arrives: servers see 10.0.0.1 in the place of 192.0.2.7"},
+		Advice:  []Advice{{Target: "load-balancer", Text: "client address preservation"}},
+		Facts: []Fact{{"addresses", "192.0.2.1:4222 connects in 9.1ms"}, {"servers", "n1 (2.15.2) 6, n2 (2.15.2) 6 of 12 connections; cluster C"},
+			{"certificate", "CN=lb.example.com for lb.example.com nats.example.com, by CN=An Authority With A Long Name, O=Example, C=XX, until 2026-08-01"}}}
+	results := []Result{
+		{Scenario: s.Name, Assertion: "client/connects", Verdict: assertions.Safe, Promise: "Every client connects.", Got: "12 connects, the slowest in 31ms", FaultProved: true},
+		{Scenario: s.Name, Assertion: "proxy/address-arrives", Verdict: assertions.Risky, Promise: "Servers see the address from which a client comes.",
+			Got: "servers see 10.0.0.1 in the place of 192.0.2.7", FaultProved: true},
+		{Scenario: s.Name, Assertion: "client/reconnects", Verdict: assertions.Skipped, Promise: "A client comes back.", Got: "it takes an event in the middle, which only a lab brings about"},
+	}
+	return New(run, []Scenario{s}, results)
+}
+
 func samples() map[string]Report {
 	return map[string]Report{
 		"sweep": sampleSweep(), "safe": sampleSafe(), "interrupted": sampleInterrupted(),
-		"errored": sampleErrored(), "verified": sampleVerified(), "profiles": sampleProfiles(),
+		"errored": sampleErrored(), "verified": sampleVerified(), "profiles": sampleProfiles(), "endpoint": sampleEndpoint(),
 	}
 }

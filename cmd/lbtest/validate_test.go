@@ -1,0 +1,163 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
+)
+
+func TestFlagsAndEnvironmentBecomeAccess(t *testing.T) {
+	env := map[string]string{"NATS_URL": "env", "NATS_CONTEXT": "env", "NATS_USER": "env", "NATS_PASSWORD": "env", "NATS_TOKEN": "env", "NATS_CREDS": "env",
+		"NATS_NKEY": "env", "NATS_CERT": "env", "NATS_KEY": "env", "NATS_CA": "env", "NATS_TIMEOUT": "7s"}
+	for _, c := range []struct {
+		name, args string
+		env        map[string]string
+		want       assertions.Access
+	}{
+		{"flags", "-s a --context b --user c --password d --token e --creds f --nkey g --tlscert h --tlskey i --tlsca j --tlsfirst --timeout 3s --inbox-prefix k", nil,
+			assertions.Access{Servers: "a", Context: "b", User: "c", Password: "d", Token: "e", Creds: "f", Nkey: "g", Cert: "h", Key: "i", CA: "j", TLSFirst: true,
+				Timeout: 3 * time.Second, InboxPrefix: "k"}},
+		{"environment", "", env, assertions.Access{Servers: "env", Context: "env", User: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env", Key: "env",
+			CA: "env", Timeout: 7 * time.Second}},
+		{"flags win", "--server=a --user= --timeout=1s", env, assertions.Access{Servers: "a", Context: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env",
+			Key: "env", CA: "env", Timeout: time.Second}},
+		{"nothing", "", nil, assertions.Access{Timeout: 5 * time.Second}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := lab{env: c.env, plan: fakePlan{report: reportOf(assertions.Safe)}}
+			if got := l.run(append([]string{"validate"}, strings.Fields(c.args)...)...); got != 0 {
+				t.Fatalf("exit %d: %s", got, l.log.String())
+			}
+			if d := cmp.Diff(c.want, l.looked.Access); d != "" {
+				t.Errorf("want -, got +:\n%s", d)
+			}
+			if l.runtime != nil || l.options != nil {
+				t.Error("a lab was thought of")
+			}
+		})
+	}
+	l := lab{env: map[string]string{"NATS_TIMEOUT": "hidden"}}
+	if got := l.run("validate", "-s", "a"); got != exitUsage || !strings.Contains(l.log.String(), "$NATS_TIMEOUT: want a duration") || strings.Contains(l.log.String(), "hidden") {
+		t.Errorf("exit %d: %s", got, l.log.String())
+	}
+}
+
+func TestValidateExitsAsItsReportSays(t *testing.T) {
+	for _, c := range []struct {
+		verdict assertions.Verdict
+		args    string
+		want    int
+	}{
+		{assertions.Safe, "", 0}, {assertions.Risky, "", 0}, {assertions.Risky, "--fail-on risky", 1}, {assertions.Unsafe, "", 1}, {assertions.Unsafe, "--fail-on never", 0},
+		{assertions.Errored, "", 3}, {assertions.Skipped, "", 3},
+	} {
+		l := lab{plan: fakePlan{report: reportOf(c.verdict)}}
+		if got := l.run(append([]string{"validate", "-s", "a"}, strings.Fields(c.args)...)...); got != c.want {
+			t.Errorf("%s %s: exit %d, want %d", c.verdict, c.args, got, c.want)
+		}
+	}
+}
+
+func TestValidateHelps(t *testing.T) {
+	got := output(t, "validate", "--help")
+	for _, want := range []string{"-s, --server URL", "--context NAME", "$NATS_PASSWORD", "--tlsfirst", "What comes out:", "--fail-on VERDICT", "Examples:"} {
+		if !strings.Contains(strings.Join(strings.Fields(got), " "), want) {
+			t.Errorf("the help has no %q:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "--topology") {
+		t.Error("a lab's flags are among those of an endpoint")
+	}
+	if all := output(t, "--help"); !strings.Contains(all, "\n  validate ") {
+		t.Errorf("lbtest --help does not list validate:\n%s", all)
+	}
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	if err := os.MkdirAll(filepath.Join(dir, "nats", "context"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "nats", "context", "production.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for typed, want := range map[string]string{"--context": "production\n", "--fail-on": "risky\n", "--report": "json=\t"} {
+		if got := output(t, "__complete", "validate", typed, ""); !strings.Contains(got, want) {
+			t.Errorf("completing %s has no %q:\n%s", typed, want, got)
+		}
+	}
+}
+
+// TestValidateLooks runs the whole command against something that is no NATS server.
+func TestValidateLooks(t *testing.T) {
+	banner := banners(t, "SSH-2.0-OpenSSH_9.2\r\n")
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"-s nats://app:hidden@" + banner, 1, "it speaks SSH (SSH-2.0-OpenSSH_9.2)"},
+		{"-s " + banner + " --user hidden --json", 1, `"facts"`},
+		{"-s " + banner + " --user=app --password=hidden --verbose", 1, "client/connects"},
+		{"-s nats://app:hidden@no-such-host.invalid --quiet", 3, "has no address"},
+		{"-s nats://app:hidden@[", 2, "URL 1 is none"},
+	} {
+		var out, log bytes.Buffer
+		p := program{args: append([]string{"validate"}, strings.Fields(c.args)...), out: &out, err: &log, getenv: func(string) string { return "" },
+			endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) }}
+		if got := p.main(context.Background()); got != c.code {
+			t.Errorf("%s: exit %d, want %d: %s", c.args, got, c.code, log.String())
+		}
+		all := out.String() + log.String()
+		if !strings.Contains(strings.Join(strings.Fields(all), " "), c.says) {
+			t.Errorf("%s: no %q in\n%s", c.args, c.says, all)
+		}
+		if strings.Contains(all, "hidden") {
+			t.Errorf("%s: a credential is repeated:\n%s", c.args, all)
+		}
+		if strings.Contains(c.args, "--json") {
+			if r, err := report.Read(&out); err != nil || len(r.Scenarios) != 1 || len(r.Scenarios[0].Facts) == 0 {
+				t.Errorf("%s: %v, %+v", c.args, err, r)
+			} else if b, _ := json.Marshal(r); bytes.Contains(b, []byte("null")) {
+				t.Errorf("null in %s", b)
+			}
+		}
+	}
+}
+
+// banners says something to whoever connects.
+func banners(t *testing.T, text string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	t.Cleanup(func() {
+		l.Close()
+		all.Wait()
+	})
+	all.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, text)
+			c.Close()
+		}
+	})
+	return l.Addr().String()
+}
