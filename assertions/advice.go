@@ -91,6 +91,9 @@ var towardsClients = map[string][]Advice{
 
 // clientAdvice is what helps applications to connect, by the settings that a run was given.
 func clientAdvice(t Terms) []Advice {
+	if slices.Contains(t.Links, "websocket") {
+		return socketAdvice(t)
+	}
 	var advice []Advice
 	for _, f := range families {
 		value, given := t.Settings[f.settings[0]]

@@ -56,13 +56,14 @@ var owners = map[string][]owner{
 	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},
 	"github.com/nats-io/nats.go":                  {{pkg: "assertions"}},
+	"github.com/coder/websocket":                  {{pkg: "assertions", files: []string{"websocket_upgrades.go"}}}, // websockets without NATS
 	"github.com/nats-io/jsm.go/natscontext":       {{pkg: "assertions"}},
 	"github.com/spf13/cobra":                      {{pkg: "cmd/lbtest"}},
 	"github.com/spf13/pflag":                      {{pkg: "cmd/lbtest", files: []string{"flags.go"}}},
 	"golang.org/x/term":                           {{pkg: "cmd/lbtest"}},
 	"go.yaml.in/yaml/v4":                          {{pkg: "proxies/profiles"}},
 	"github.com/jedib0t/go-pretty/v6":             {{pkg: "cmd/internal/report"}},
-	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}},
+	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}, {pkg: "assertions"}},
 	"github.com/agnivade/levenshtein": { // what a mistyped name was meant for
 		{pkg: "proxies", files: []string{"values.go"}}, {pkg: "topologies/embedded", files: []string{"keys.go"}},
 		{pkg: "assertions", files: []string{"near.go"}}, {pkg: "cmd/lbtest", files: []string{"near.go"}}},
