@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -147,17 +148,22 @@ func way(down bool) string {
 	return "up"
 }
 
-// letters are messages on both sides of what websockets and their servers treat differently, up to the largest that the
-// server takes. Half of each is one word again and again, which compresses well and has no end of a line in it; the other half
-// is noise, which does not compress.
+// A frame's length takes one, three or nine bytes; servers cut what they send to browsers at 4 KB. The largest message of the
+// server's comes last.
+var letterSizes = []int64{1, 100, 5 << 10, 70 << 10}
+
+// lettersEach is how many messages each client has: every size, both ways.
+var lettersEach = 2 * (len(letterSizes) + 1)
+
+// letters are messages of those sizes. Half of each is one letter again and again, which compresses well and has no end of a
+// line in it; the other half is noise, which does not compress.
 func letters(largest int64) []letter {
-	noise := rand.NewChaCha8([32]byte{}) // any, and the same each time
 	// The server holds what it inflates, the line before the payload included, against max_payload.
-	largest -= 1 << 10
+	largest = max(1, largest-1<<10)
+	noise := rand.NewChaCha8([32]byte{}) // any, and the same each time
 	var all []letter
-	// A frame's length takes one, three or nine bytes; servers cut what they send to browsers at 4 KB.
-	for _, size := range []int64{1, 100, 5 << 10, 70 << 10, largest} {
-		payload := bytes.Repeat([]byte("x"), int(max(1, min(size, largest))))
+	for _, size := range append(slices.Clone(letterSizes), largest) {
+		payload := bytes.Repeat([]byte("x"), int(min(size, largest)))
 		_, _ = noise.Read(payload[len(payload)/2:]) // never fails
 		for _, down := range []bool{false, true} {
 			all = append(all, letter{down: down, payload: payload, came: make(chan Event, 1)})

@@ -163,6 +163,8 @@ var units = map[string]string{
 	"consumers": "consumers", "undelivered": "messages", "out_of_order": "messages", "keys_outdated": "keys", "redelivered": "messages", "longest_delivery_gap": "s",
 	"connections_ended": "connections", "longest_without_service": "s", "messages_missed": "messages", "clients_unserved": "clients",
 	"steps":                    "restarts",
+	"upgrades": "connections", "refused": "connections", "compressed": "connections", "slowest_upgrade": "s",
+	"messages_broken": "messages", "connections_ended": "connections",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -216,6 +218,8 @@ func safeTimelines() map[string]History {
 		"jetstream/no-duplicates-with-ids":  {Terms: struckBy("outage", 5), Events: line(acks("P1", 1, 20, 0.1), repeats("P1", 20), readBackOf("P1", 20))},
 		"jetstream/consumer-resumes":        {Terms: struckBy("restart=crash", 0), Events: eared(inOrder())},
 		"jetstream/no-acked-loss":           {Terms: struckBy("stall", 1), Events: line(acks("S1", 1, 20, 0.5), readBackOf("S1", 20), replicasOf("S1", 20, 20, 20))},
+		"websocket/upgrades":                {Terms: threeNodes(), Events: line(on(1, Client, "upgraded"))},
+		"websocket/frames-arrive-whole":     {Terms: threeNodes(), Events: framesOf(10)},
 	}
 }
 

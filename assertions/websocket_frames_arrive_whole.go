@@ -34,15 +34,15 @@ func judgeFrames(h History) []Finding {
 	}
 	all := len(whole) + len(broken)
 	measured := []Measure{count("messages_sent", all, "messages"), count("messages_broken", len(broken), "messages"), seconds("slowest_delivery", slowest),
-		count("cuts", len(cut), "connections")}
+		count("connections_ended", len(cut), "connections")}
 	switch {
 	case len(broken) > 0 && broken[0].Count == 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("a client never connected: %s", broken[0].Why), Measured: measured, Evidence: sample(broken), Advice: socketAdvice(h.Terms)}}
 	case len(broken) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s did not come through whole, the smallest of them %s (%s)",
-			len(broken), plural(all, "message"), humanize.IBytes(smallest(broken)), broken[0].Why), Measured: measured, Evidence: sample(broken), Advice: socketAdvice(h.Terms)}}
-	case len(whole) < 2*len(letters(1)) || len(apps) < 2:
-		return unseen(fmt.Sprintf("what became of %d of %s was not written down", max(0, 2*len(letters(1))-len(whole)), plural(2*len(letters(1)), "message")))
+			len(broken), plural(all, "message"), humanize.IBytes(smallestOf(broken)), broken[0].Why), Measured: measured, Evidence: sample(broken), Advice: socketAdvice(h.Terms)}}
+	case len(whole) < 2*lettersEach || len(apps) < 2:
+		return unseen(fmt.Sprintf("what became of %d of %s was not written down", max(0, 2*lettersEach-len(whole)), plural(2*lettersEach, "message")))
 	case len(cut) > 0:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all messages came through, but %s ended meanwhile: %s", plural(len(cut), "connection"), cut[0].Why),
 			Measured: measured, Evidence: sample(cut), Advice: socketAdvice(h.Terms)}}
@@ -50,10 +50,10 @@ func judgeFrames(h History) []Finding {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all messages came through, but one took %s (control %s)", spoken(slowest), spoken(usual)),
 			Measured: measured, Marginal: slowest < usual+2*tolerance, Advice: socketAdvice(h.Terms)}}
 	}
-	return held(fmt.Sprintf("all %d messages of up to %s came through whole, the slowest in %s", len(whole), humanize.IBytes(largest(whole)), spoken(slowest)), measured...)
+	return held(fmt.Sprintf("all %d messages of up to %s came through whole, the slowest in %s", len(whole), humanize.IBytes(largestOf(whole)), spoken(slowest)), measured...)
 }
 
-func smallest(events []Event) uint64 { return uint64(slices.MinFunc(events, bySize).Count) }
-func largest(events []Event) uint64  { return uint64(slices.MaxFunc(events, bySize).Count) }
+func smallestOf(events []Event) uint64 { return uint64(slices.MinFunc(events, bySize).Count) }
+func largestOf(events []Event) uint64  { return uint64(slices.MaxFunc(events, bySize).Count) }
 
 func bySize(a, b Event) int { return a.Count - b.Count }

@@ -65,7 +65,7 @@ func upgrade(ctx context.Context, url string, patience time.Duration) (compresse
 	defer cancel()
 	conn, response, err := websocket.Dial(limited, url, &websocket.DialOptions{HTTPClient: client, CompressionMode: websocket.CompressionNoContextTakeover})
 	if err != nil {
-		return false, refused(response, err, time.Since(began))
+		return false, unanswered(response, err, time.Since(began))
 	}
 	defer conn.CloseNow()
 	greeted, enough := context.WithTimeout(limited, patience)
@@ -82,13 +82,12 @@ func upgrade(ctx context.Context, url string, patience time.Duration) (compresse
 	return strings.Contains(response.Header.Get("Sec-WebSocket-Extensions"), "permessage-deflate"), nil
 }
 
-// refused puts the answer to a request that brought no websocket into words.
-func refused(answer *http.Response, err error, took time.Duration) error {
-	var slow net.Error
+// unanswered puts the answer to a request that brought no websocket into words.
+func unanswered(answer *http.Response, err error, took time.Duration) error {
 	switch {
 	case answer != nil:
 		return fmt.Errorf("HTTP %s", answer.Status)
-	case errors.As(err, &slow) && slow.Timeout():
+	case failure(err) == timedOut:
 		return fmt.Errorf("no answer within %s", spoken(took))
 	case errors.Is(err, io.ErrUnexpectedEOF): // what the HTTP client makes of one
 		err = io.EOF
@@ -119,11 +118,4 @@ func judgeUpgrades(h History) []Finding {
 			Measured: measured, Marginal: slowest < usual+2*tolerance, Advice: socketAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("%s, the slowest in %s", plural(all, "upgrade"), spoken(slowest)), measured...)
-}
-
-func slowestOf(events []Event) (slowest time.Duration) {
-	for _, e := range events {
-		slowest = max(slowest, e.Took)
-	}
-	return slowest
 }

@@ -36,7 +36,12 @@ var sweeps = map[string][][]string{
 	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
-		{"inspection=client-first"},
+		// Here the client speaks first, and HTTP; what is not TLS and what looks like an upgrade are what others refuse.
+		{"inspection=http"}, {"inspection=client-first"}, {"inspection=tls-hello", "inspection-verdict=close"},
+		{"inspection=signature", "inspection-pattern=Upgrade: websocket"}, {"inspection=line-limit", "inspection-limit=8192"},
+		// Clients wait 2 s for the answer to their upgrade.
+		{"inspection=wait-end", "inspection-delay=1s"}, {"inspection=wait-end", "inspection-delay=3s"},
+		{"proxy-protocol=v2"}, {"bandwidth=1MB/s"}, {"latency=20ms"},
 	},
 }
 
