@@ -74,7 +74,7 @@ func failure(err error) string {
 	switch {
 	case errors.Is(err, nats.ErrTimeout), errors.As(err, &slow) && slow.Timeout():
 		return timedOut
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the latter where HTTP was expected
 		return endOfFile
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return wasReset

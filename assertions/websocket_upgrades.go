@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -89,8 +88,6 @@ func unanswered(answer *http.Response, err error, took time.Duration) error {
 		return fmt.Errorf("HTTP %s", answer.Status)
 	case failure(err) == timedOut:
 		return fmt.Errorf("no answer within %s", spoken(took))
-	case errors.Is(err, io.ErrUnexpectedEOF): // what the HTTP client makes of one
-		err = io.EOF
 	}
 	return errors.New(words(err, took))
 }
