@@ -2,8 +2,15 @@ package assertions
 
 import (
 	"bytes"
+	"maps"
 	"testing"
 )
+
+func init() {
+	maps.Copy(units, map[string]string{
+		"upgrades": "connections", "refused": "connections", "compressed": "connections", "slowest_upgrade": "s", "messages_broken": "messages",
+	})
+}
 
 func byApp(name string) func(*Event) { return func(e *Event) { e.App = name } }
 

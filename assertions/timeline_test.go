@@ -163,8 +163,6 @@ var units = map[string]string{
 	"consumers": "consumers", "undelivered": "messages", "out_of_order": "messages", "keys_outdated": "keys", "redelivered": "messages", "longest_delivery_gap": "s",
 	"connections_ended": "connections", "longest_without_service": "s", "messages_missed": "messages", "clients_unserved": "clients",
 	"steps":                    "restarts",
-	"upgrades": "connections", "refused": "connections", "compressed": "connections", "slowest_upgrade": "s",
-	"messages_broken": "messages", "connections_ended": "connections",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
