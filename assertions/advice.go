@@ -86,6 +86,8 @@ var towardsClients = map[string][]Advice{
 		{Target: "nats-server", Text: "where the balancer must see a ClientHello: tls { handshake_first: true } (2.10.0) and clients with nats.TLSHandshakeFirst() (nats.go 1.31.0)"},
 	},
 	"proxy-protocol": {{Target: "load-balancer", Text: "no PROXY header towards NATS", Set: map[string]string{"proxy-protocol": "off"}}},
+	"latency":        {{Target: "load-balancer", Text: "servers near their clients: leaf nodes and gateways are what bridges distance", Set: map[string]string{"latency": "none"}}},
+	"bandwidth":      {{Target: "load-balancer", Text: "more bandwidth towards clients than they publish and hear", Set: map[string]string{"bandwidth": "none"}}},
 	"health-check":   {{Target: "load-balancer", Text: "health checks over HTTP on the monitoring port: /healthz?js-server-only=true", Set: map[string]string{"health-check": "http"}}},
 }
 

@@ -22,7 +22,9 @@ type app struct {
 	mu   sync.Mutex
 	lost time.Duration // when the latest connection was, as the client noticed
 	nth  int
-	away bool // between two connections
+	away bool          // between two connections
+	born time.Duration // when the latest connection began
+	left bool          // closed by its owner: what that leads to is no finding
 }
 
 // open connects an application as real ones do: by every frontend's URL, with nats.go's defaults and what --client
@@ -42,6 +44,9 @@ func (t Target) open(rec *Recorder, a Account, name string, more ...nats.Option)
 		return nil, fmt.Errorf("connecting %s: %w", name, err)
 	}
 	p.Conn = nc
+	p.mu.Lock()
+	p.born = max(p.born, rec.Now())
+	p.mu.Unlock()
 	rec.Add(Event{From: Client, Kind: "connected", App: name, Node: nc.ConnectedServerName(), Caller: nc.LocalAddr(), Dial: nc.ConnectedAddr(),
 		Took: rec.Now() - began})
 	return p, nil
@@ -60,15 +65,18 @@ func (p *app) disconnected(err error) {
 		e.Why = err.Error()
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		return
+	}
 	p.lost, p.away, e.Seq = p.rec.Now(), true, p.nth
-	p.mu.Unlock()
 	p.rec.Add(e)
 }
 
 func (p *app) reconnected(nc *nats.Conn) {
 	p.mu.Lock()
 	p.nth++
-	p.away = false
+	p.away, p.born = false, p.rec.Now()
 	e := Event{From: Client, Kind: "reconnected", App: p.name, Node: nc.ConnectedServerName(), Caller: nc.LocalAddr(), Dial: nc.ConnectedAddr(),
 		Seq: p.nth, Took: p.rec.Now() - p.lost}
 	p.mu.Unlock()
@@ -81,8 +89,11 @@ func (p *app) closed(err error) {
 		e.Why = err.Error()
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.left {
+		return
+	}
 	e.Seq = p.nth
-	p.mu.Unlock()
 	p.rec.Add(e)
 }
 
@@ -91,4 +102,19 @@ func (p *app) connection() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.nth
+}
+
+// leave closes the connection for its owner, which is not written down.
+func (p *app) leave() {
+	p.mu.Lock()
+	p.left = true
+	p.mu.Unlock()
+	p.Close()
+}
+
+// since is when the latest connection began.
+func (p *app) since() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.born
 }

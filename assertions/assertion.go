@@ -38,7 +38,7 @@ type Assertion struct {
 	// Absolute promises are judged without the control: what a control shows does not excuse a run.
 	Absolute bool
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
-	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", KEY=VALUE.
+	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:" or "client:", KEY=VALUE.
 	Hostile []string
 	// Unbroken says why no balancer is known that breaks the promise, in the place of Hostile. A test then
 	// breaks it by hand on real servers: a judge that has never said no is not trusted.

@@ -137,6 +137,23 @@ func (c ClientTuning) Timeout() time.Duration {
 	return nats.DefaultTimeout
 }
 
+// Reconnecting is the longest pause before a client dials again, its random addition included, and how often it
+// tries each server before it gives up, -1 for ever: nats.go's unless something else was given.
+func (c ClientTuning) Reconnecting() (pause time.Duration, tries int) {
+	pause, tries = nats.DefaultReconnectWait, nats.DefaultMaxReconnect
+	if given, err := time.ParseDuration(c.said["reconnect-wait"]); err == nil {
+		pause = given
+	}
+	jitter := nats.DefaultReconnectJitter
+	if given, err := time.ParseDuration(c.said["reconnect-jitter"]); err == nil {
+		jitter = given
+	}
+	if given, err := strconv.Atoi(c.said["max-reconnects"]); err == nil {
+		tries = given
+	}
+	return pause + jitter, tries
+}
+
 // Scaled is the tuning with its ping interval divided: what a lab's clock does to it.
 func (c ClientTuning) Scaled(factor float64) ClientTuning {
 	if interval, _ := c.Ping(); factor > 1 && interval > 0 {

@@ -10,7 +10,7 @@ func TestNearAssertions(t *testing.T) {
 	for given, want := range map[string][]string{
 		"routes/full-mesh-form":  {"routes/full-mesh-forms"},
 		"Routes/Full-Mesh-Forms": {"routes/full-mesh-forms"},
-		"route/notices-silence":  {"routes/notice-silence"},
+		"route/notices-silence":  {"routes/notice-silence", "client/notices-silence"},
 		"clients/quorum-holds":   {"jetstream/quorum-holds"},
 		"*quorum*":               {"jetstream/quorum-holds"},
 		"nothing-alike/at-all":   nil,

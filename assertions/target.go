@@ -90,14 +90,18 @@ type Terms struct {
 	// pings that may stay unanswered.
 	ServerPing, ClientPing       time.Duration
 	ServerPingMax, ClientPingMax int
-	ClientTimeout                time.Duration // how long clients wait for a connection, and again for its greeting; never scaled
-	ProxyProtocol                bool          // whether the servers look for a PROXY header on their client ports
-	Check                        time.Duration // pause between the balancer's health checks of a backend, 0 for none
-	Idle                         time.Duration // the shortest idle timeout of the balancer, 0 for none
-	Lifetime                     time.Duration // the balancer's max-lifetime, 0 for none
-	Expiry                       string        // manner of ending an idle connection
-	Probe                        time.Duration // pause between the TCP keepalive probes of client links
-	Settings                     map[string]string
+	// Reconnect is the longest pause before a client dials again, Reconnects how often it tries a server before it
+	// gives up, -1 for ever. Neither is scaled.
+	Reconnect     time.Duration
+	Reconnects    int
+	ClientTimeout time.Duration // how long clients wait for a connection, and again for its greeting; never scaled
+	ProxyProtocol bool          // whether the servers look for a PROXY header on their client ports
+	Check         time.Duration // pause between the balancer's health checks of a backend, 0 for none
+	Idle          time.Duration // the shortest idle timeout of the balancer, 0 for none
+	Lifetime      time.Duration // the balancer's max-lifetime, 0 for none
+	Expiry        string        // manner of ending an idle connection
+	Probe         time.Duration // pause between the TCP keepalive probes of client links
+	Settings      map[string]string
 	// Strikes says which event happens in the middle: stall, outage, restart=crash, …; "" for none.
 	Strikes []string
 	// Event is how long that event lasts.

@@ -136,15 +136,17 @@ func hostile() []row {
 		if slices.Contains(noWorse, a.Name) {
 			r.want = isRisky
 		}
-		var set, nats []string
+		var set, nats, client []string
 		for _, h := range a.Hostile {
 			if key, ok := strings.CutPrefix(h, "nats:"); ok {
 				nats = append(nats, key)
+			} else if key, ok := strings.CutPrefix(h, "client:"); ok {
+				client = append(client, key)
 			} else {
 				set = append(set, h)
 			}
 		}
-		r.set, r.nats = strings.Join(set, " "), strings.Join(nats, " ")
+		r.set, r.nats, r.client = strings.Join(set, " "), strings.Join(nats, " "), strings.Join(client, " ")
 		if !slices.Contains(a.Links, string(topologies.Routes)) {
 			r.topology = a.Links[0] + "-behind-lb"
 		}

@@ -210,10 +210,12 @@ func (l lab) terms() assertions.Terms {
 	t := l.timers()
 	pings := l.build(nil).Pings()
 	clientPing, clientPingMax := client.Ping()
+	reconnect, reconnects := client.Reconnecting()
 	terms := assertions.Terms{
 		Topology: l.topology.Name, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
 		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
 		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
+		Reconnect: reconnect, Reconnects: reconnects,
 		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
 		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),

@@ -33,6 +33,14 @@ var sweeps = map[string][][]string{
 		// A node that dies, and one whose machine is lost, found by checks that look at the server itself.
 		{"node-fault=kill"}, {"health-check=http"}, {"health-check=http", "on-down=close"},
 		{"drain=keep"}, {"drain=5s"},
+		// Client and server ping every 2 minutes. 50 s and 110 s are shorter, 125 s is just longer, 350 s is what
+		// packet-level balancers come with; one below and one above in every manner.
+		{"idle-timeout=50s"}, {"idle-timeout=50s", "idle-expiry=rst"}, {"idle-timeout=50s", "idle-expiry=silent"}, {"idle-timeout=50s", "idle-expiry=rst-on-next"},
+		{"idle-timeout=110s"}, {"idle-timeout=125s"},
+		{"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=rst"}, {"idle-timeout=350s", "idle-expiry=silent"}, {"idle-timeout=350s", "idle-expiry=rst-on-next"},
+		{"max-lifetime=10m"},
+		// A delay is no cost up to two seconds.
+		{"stall=1s"}, {"stall=3s"}, {"outage=5s"},
 	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
