@@ -35,6 +35,8 @@ type Assertion struct {
 	Idle *Observation
 	// Judge reads a timeline and says what it finds. It is pure; it never returns an empty slice.
 	Judge func(History) []Finding
+	// Moot says why nothing is promised under those terms, or ""; nil where something always is.
+	Moot func(Terms) string
 	// Absolute promises are judged without the control: what a control shows does not excuse a run.
 	Absolute bool
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
@@ -111,6 +113,14 @@ func (a Assertion) Over(link string) Assertion {
 		a.Observe = o
 	}
 	return a
+}
+
+// MootUnder says why nothing is promised under those terms, or "".
+func (a Assertion) MootUnder(t Terms) string {
+	if a.Moot == nil {
+		return ""
+	}
+	return a.Moot(t)
 }
 
 // SpeaksOf reports whether a promise can be broken by that LB setting.

@@ -3,6 +3,7 @@ package assertions
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -119,8 +120,16 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 			dialled.Close()
 		}
 	}()
+	near = dialled
+	if n.canary.TLS != nil {
+		layer := tls.Client(dialled, n.canary.TLS)
+		if err := layer.HandshakeContext(limited); err != nil {
+			return nil, nil, fmt.Errorf("speaking TLS with %s: %w", addr, err)
+		}
+		near = layer
+	}
 	if len(n.canary.Knock) > 0 {
-		if _, err := dialled.Write(n.canary.Knock); err != nil {
+		if _, err := near.Write(n.canary.Knock); err != nil {
 			return nil, nil, fmt.Errorf("knocking at %s: %w", addr, err)
 		}
 	}
@@ -130,9 +139,9 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 		case <-limited.Done():
 			return nil, nil, fmt.Errorf("nothing arrived behind %s: %w", addr, limited.Err())
 		}
-		err := n.canary.unwrap(limited, far)
+		plain, err := n.canary.unwrap(limited, far)
 		if err == nil {
-			return dialled, far, nil
+			return near, plain, nil
 		}
 		far.Close()
 		if !errors.Is(err, errSpeechless) {
@@ -145,8 +154,22 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 var errSpeechless = errors.New("it ended without a word")
 
 // unwrap takes what comes before a canary's own bytes off the far end: what the balancer puts in front of
-// a connection, and the knock.
-func (c *Canary) unwrap(ctx context.Context, far net.Conn) error {
+// a connection, its TLS, and the knock.
+func (c *Canary) unwrap(ctx context.Context, far net.Conn) (net.Conn, error) {
+	if c.Beyond != nil {
+		layer := tls.Server(far, c.Beyond)
+		if err := layer.HandshakeContext(ctx); errors.Is(err, io.EOF) {
+			return nil, errSpeechless
+		} else if err != nil {
+			return nil, fmt.Errorf("speaking TLS: %w", err)
+		}
+		far = layer
+	}
+	return far, c.skip(ctx, far)
+}
+
+// skip reads to the end of the knock.
+func (c *Canary) skip(ctx context.Context, far net.Conn) error {
 	if len(c.Knock) == 0 {
 		return nil
 	}
@@ -374,7 +397,7 @@ func manner(c net.Conn) string {
 func mannerOf(err error) string {
 	var timeout net.Error
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // the latter: TLS was not told before
 		return "fin"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "rst"

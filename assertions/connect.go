@@ -18,8 +18,15 @@ type ClientTuning struct {
 	said    map[string]string
 }
 
-// tunables are the keys of --client: what they accept, and the option they become. Keys that need TLS
-// arrive with it.
+const keyTLSFirst = "tls-first"
+
+// TLSFirst reports whether clients begin with TLS.
+func (c ClientTuning) TLSFirst() bool {
+	on, _ := strconv.ParseBool(c.said[keyTLSFirst]) // was read once
+	return on
+}
+
+// tunables are the keys of --client: what they accept, and the option they become.
 var tunables = []struct {
 	key, values, about string
 	option             func(value string) (nats.Option, error)
@@ -60,6 +67,10 @@ var tunables = []struct {
 	}},
 	{"no-randomize", "true, false", "whether servers are tried in the order given (nats.go: false)", func(v string) (nats.Option, error) {
 		return boolOption(v, nats.DontRandomize())
+	}},
+	// Only where something answers in TLS does it become an option (Target.login).
+	{keyTLSFirst, "true, false", "whether clients begin with TLS, not with the server's INFO (nats.go: false)", func(v string) (nats.Option, error) {
+		return boolOption(v, nil)
 	}},
 }
 
@@ -199,21 +210,6 @@ func boolOption(v string, option nats.Option) (nats.Option, error) {
 		return nil, nil
 	}
 	return option, nil
-}
-
-// connect opens a client of the tester at one node, past every balancer that does not stand before
-// client links.
-func (t Target) connect(n Node, a Account) (*nats.Conn, error) {
-	options := append([]nats.Option{
-		nats.Name("lbtest " + a.Name + "@" + n.Name),
-		nats.UserInfo(a.User, a.Password),
-		nats.IgnoreDiscoveredServers(), // it stays with its node, also through that node's absence
-	}, t.Direct.options...)
-	nc, err := nats.Connect(n.URL, options...)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to %s as %s: %w", n.Name, a.Name, err)
-	}
-	return nc, nil
 }
 
 // plain are the accounts whose messages cross routes; one for each pool index.

@@ -11,7 +11,7 @@ import (
 
 func TestClientTuningBecomesOptions(t *testing.T) {
 	tuning, err := ParseClientTuning([]string{"ping-interval=8s", "max-pings-out=3", "reconnect-wait=50ms", "reconnect-jitter=1ms",
-		"max-reconnects=-1", "timeout=5s", "tcp-keepalive=30s", "ignore-discovered=true", "no-randomize=true"})
+		"max-reconnects=-1", "timeout=5s", "tcp-keepalive=30s", "ignore-discovered=true", "no-randomize=true", "tls-first=true"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,6 +24,9 @@ func TestClientTuningBecomesOptions(t *testing.T) {
 	if o.PingInterval != 8*time.Second || o.MaxPingsOut != 3 || o.ReconnectWait != 50*time.Millisecond || o.ReconnectJitter != time.Millisecond ||
 		o.ReconnectJitterTLS != time.Millisecond || o.MaxReconnect != -1 || o.Timeout != 5*time.Second || !o.IgnoreDiscoveredServers || !o.NoRandomize || o.CustomDialer == nil {
 		t.Errorf("%+v", o)
+	}
+	if !tuning.TLSFirst() || o.TLSHandshakeFirst { // the latter where TLS is spoken: Target.login
+		t.Errorf("TLS first: %v, as an option already: %v", tuning.TLSFirst(), o.TLSHandshakeFirst)
 	}
 	if tuning.Said()["ping-interval"] != "8s" || len(tuning.Said()) != len(ClientKeys()) {
 		t.Errorf("said %v", tuning.Said())

@@ -31,6 +31,7 @@ var greeting = &Observation{Name: "greeting", Watch: func(ctx context.Context, t
 			} else {
 				defer nc.Close()
 				e.Node, e.Caller = nc.ConnectedServerName(), nc.LocalAddr()
+				e.How, e.Peer = encryption(nc)
 			}
 			rec.Add(e)
 		})
@@ -38,12 +39,6 @@ var greeting = &Observation{Name: "greeting", Watch: func(ctx context.Context, t
 	all.Wait()
 	return ctx.Err()
 }}
-
-// dial opens a connection as an application does: through the balancer, with what --client says.
-func (t Target) dial(a Account, name string, more ...nats.Option) (*nats.Conn, error) {
-	options := append([]nats.Option{nats.Name(name), nats.UserInfo(a.User, a.Password)}, t.Client.options...)
-	return nats.Connect(urls(t.URLs), append(options, more...)...)
-}
 
 // ports are what the text of an error of Go's net package begins with: addresses, of which one is another each time.
 var ports = regexp.MustCompile(`(?:read|write|dial) tcp[46]? \S+?(?:->\S+)?: `)

@@ -22,6 +22,12 @@ func init() {
 		Speaks:  speaks(ofConnecting, ofCarrying),
 		Links:   []string{"clients"},
 		Observe: listening,
+		Moot: func(t Terms) string {
+			if t.Security.Clients == TLSFirst || t.Security.Servers == TLSFirst {
+				return "TLS comes before INFO here: tls/connects tells how long that takes"
+			}
+			return ""
+		},
 		Judge:   judgeFirstBytes,
 		Hostile: []string{"inspection=tls-hello", "inspection-verdict=close"},
 	})

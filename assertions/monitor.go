@@ -62,6 +62,13 @@ type connz struct {
 		Name   string    `json:"name"` // what the client calls itself; "" for one that never said CONNECT
 		Lang   string    `json:"lang"`
 		Reason string    `json:"reason"` // of a closed one
+		// Only with auth=true: whom the server takes the client for, and the certificates that it saw.
+		User    string `json:"authorized_user"`
+		Account string `json:"account"`
+		Peers   []struct {
+			Subject string `json:"subject"`
+			Print   string `json:"cert_sha256"`
+		} `json:"tls_peer_certs"`
 	} `json:"connections"`
 }
 

@@ -39,8 +39,7 @@ var forging = &Observation{Name: "forging", Watch: func(ctx context.Context, t T
 	for _, n := range t.Nodes {
 		a := t.plain()[0]
 		began := rec.Now()
-		nc, err := nats.Connect(n.URL, append([]nats.Option{nats.Name("lbtest forger"), nats.UserInfo(a.User, a.Password)},
-			append(t.Direct.options, nats.SetCustomDialer(pretender{}))...)...)
+		nc, err := t.connect(n, a, nats.Name("lbtest forger"), nats.SetCustomDialer(pretender{}))
 		if err != nil {
 			rec.Add(Event{From: Client, Kind: "unmasked", Node: n.Name, Why: words(err, rec.Now()-began)})
 			continue

@@ -42,7 +42,7 @@ func lookAtRaft(ctx context.Context, t Target, rec *Recorder, names map[string]s
 			}
 			wg.Go(func() {
 				var r raftz
-				if ask(ctx, n, "/raftz?acc="+a.Name, &r) != nil {
+				if ask(ctx, n, "/raftz?acc="+a.id(), &r) != nil {
 					return // paused, or no group yet
 				}
 				at := rec.Now()

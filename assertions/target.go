@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"time"
@@ -18,6 +19,8 @@ type Target struct {
 	// Direct is how the tester connects past the balancer.
 	Direct ClientTuning
 	Terms  Terms
+	// TLS is whom clients of the tester's believe; nil where nobody speaks it. Terms.Security says who does.
+	TLS *tls.Config
 	// Canary is the tester's own connection through the same balancer; nil on a real endpoint.
 	Canary *Canary
 	// Control drives what only a lab can drive; nil on a real endpoint.
@@ -34,10 +37,16 @@ type Node struct {
 	Log     string // path of its log; "" where nobody can read it
 }
 
-// Account is an account the tester may use.
+// Account is an account the tester may use, and how it logs in: by User and Password unless there is something else.
 type Account struct {
 	Name, User, Password string
 	JetStream, System    bool
+
+	Token       string
+	Seed, JWT   string           // a private key, and with it what the servers' operator has signed, if anything
+	Certificate *tls.Certificate // shown to servers that ask for one
+	PublicKey   string           // the servers' own name for an account of operator mode
+	Shown       string           // the user, as the servers' monitoring has it
 }
 
 // Canary is a frontend of the balancer under test whose only backend is the tester itself, so that both
@@ -54,6 +63,9 @@ type Canary struct {
 	Knock    []byte
 	Provoke  []byte        // what an inspection acts on that waits for certain bytes; empty for others
 	Patience time.Duration // how long the balancer itself waits before it goes on
+
+	TLS    *tls.Config // spoken towards a balancer that ends it; nil for none
+	Beyond *tls.Config // spoken by the backend of a balancer that begins it anew; nil for none
 }
 
 // Control is the lab's hand on what happens.
@@ -75,6 +87,7 @@ type Control interface {
 // Factor where they are scaled); Real gives back what an operator would see.
 type Terms struct {
 	Topology string
+	Security Security
 	Links    []string // the kinds that are balanced
 	Nodes    []string
 	Fronts   string // per-node or shared

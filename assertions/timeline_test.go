@@ -149,6 +149,7 @@ var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|st
 
 // units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
 var units = map[string]string{
+	"unencrypted": "connections", "returns": "connections", "addresses_refused": "addresses", "strangers_believed": "connections",
 	"connects": "connections", "failed": "connections", "slowest_connect": "s",
 	"info_after": "s", "known_by_another_address": "connections", "complaints_per_minute": "1/min", "servers_deceived": "servers", "phantoms_per_minute": "1/min",
 	"cuts": "cuts", "clients_cut": "clients", "unconnected": "clients", "silent_cuts": "clients", "client_knew_after": "s", "lost_meanwhile": "messages",
@@ -194,6 +195,11 @@ func wellSaid(t *testing.T, f Finding) {
 func safeTimelines() map[string]History {
 	quiet := idleFor(35, "fin")
 	return map[string]History{
+		"auth/identity-survives-reconnect":  {Terms: secured(InfoFirst), Events: line(believed(1, 0), believed(2, 1), believed(3, 2), on(4, Client, "returned", many(2)))},
+		"tls/connects":                      {Terms: secured(InfoFirst), Events: line(on(1, Client, "greeted", how("TLS 1.3")))},
+		"tls/identity-arrives":              {Terms: secured(InfoFirst), Events: line(shows(0.5), believed(1, 0))},
+		"tls/name-matches-after-reconnect":  {Terms: secured(InfoFirst), Events: line(on(2, Client, "reconnected"), on(3, Client, "reconnected"), on(4, Client, "returned", many(2)))},
+		"tls/refuses-wrong-ca":              {Terms: secured(InfoFirst), Events: line(refusal(1), refusal(2), refusal(3), refusal(4))},
 		"client/connects":                   {Terms: threeNodes(), Events: line(on(1, Client, "greeted"))},
 		"health/server-log-quiet":           {Terms: applications(), Events: leftAlone(2)},
 		"inspection/first-bytes-pass":       {Terms: applications(), Events: line(on(1, Client, "informed", took(0.01)))},

@@ -80,36 +80,104 @@ const (
 // newThrowAway makes an authority, a certificate for the doors' addresses and this host's names, and a client
 // certificate for CN=lbtest-balancer.
 func newThrowAway(doors []*door) (*throwAway, error) {
-	authority := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "lbtest throw-away authority"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign,
-	}
-	root, err := issue(authority, nil)
+	authority, err := NewAuthority()
 	if err != nil {
 		return nil, err
 	}
-	shown := &x509.Certificate{
-		Subject: pkix.Name{CommonName: "lbtest-balancer"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
+	shown := serving(balancerName)
 	if err := covers(shown, doors); err != nil {
 		return nil, err
 	}
-	server, err := issue(shown, &root)
+	server, err := issue(shown, &authority.root)
 	if err != nil {
 		return nil, err
 	}
-	client, err := issue(&x509.Certificate{
-		Subject: pkix.Name{CommonName: "lbtest-balancer"}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}, &root)
+	client, err := authority.Client(balancerName)
 	if err != nil {
 		return nil, err
 	}
 	return &throwAway{
 		Identity:  Identity{Certificates: []tls.Certificate{server}, Client: &client},
-		authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Certificate[0]}),
+		authority: authority.PEM(),
 	}, nil
+}
+
+// balancerName is the common name of a balancer's own certificates.
+const balancerName = "lbtest-balancer"
+
+// Authority issues throw-away certificates. Its key is never written down.
+type Authority struct{ root tls.Certificate }
+
+// NewAuthority makes an authority that nobody trusts yet.
+func NewAuthority() (*Authority, error) {
+	root, err := issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: "lbtest throw-away authority"}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageCertSign,
+	}, nil)
+	return &Authority{root}, err
+}
+
+// PEM is the authority's own certificate: what is to be trusted.
+func (a *Authority) PEM() []byte { return certificatePEM(a.root.Certificate[0]) }
+
+// Pool trusts this authority alone.
+func (a *Authority) Pool() *x509.CertPool {
+	pool := x509.NewCertPool()
+	pool.AddCert(a.root.Leaf)
+	return pool
+}
+
+// Server issues a certificate with that common name for a server that is dialled by any of hosts, names or IP
+// addresses.
+func (a *Authority) Server(name string, hosts ...string) (tls.Certificate, error) {
+	c := serving(name)
+	for _, h := range hosts {
+		if ip := net.ParseIP(h); ip != nil {
+			c.IPAddresses = append(c.IPAddresses, ip)
+		} else {
+			c.DNSNames = append(c.DNSNames, h)
+		}
+	}
+	return issue(c, &a.root)
+}
+
+// Client issues a certificate with that common name, and no other name, for a client.
+func (a *Authority) Client(name string) (tls.Certificate, error) {
+	return issue(&x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}, &a.root)
+}
+
+// Balancer issues what a balancer shows that ends TLS and is dialled by any of hosts. It verifies backends' certificates
+// against the same authority.
+func (a *Authority) Balancer(hosts ...string) (*Identity, error) {
+	shown, err := a.Server(balancerName, hosts...)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.Client(balancerName)
+	return &Identity{Certificates: []tls.Certificate{shown}, Client: &client, Backends: a.Pool()}, err
+}
+
+// KeyPairPEM is a certificate and its key as files have them.
+func KeyPairPEM(c tls.Certificate) (certificate, key []byte, err error) {
+	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+	if err != nil {
+		return nil, nil, fmt.Errorf("writing a private key down: %w", err)
+	}
+	return certificatePEM(c.Certificate[0]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
+}
+
+func certificatePEM(der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func serving(name string) *x509.Certificate {
+	return &x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
 }
 
 // covers has a certificate name everything under which the doors can be dialled.

@@ -27,6 +27,8 @@ type Build struct {
 	// "" leaves it to the server, which tells the address it has.
 	Advertised map[Front]string
 	Tuning     Tuning
+	Identity   *Identity // what TLS shows to clients; nil where the servers speak none
+	Logins     Logins
 	JetStream  bool    // off in scaled labs: Raft's timers cannot be scaled
 	Behind     Running // what the nodes share their networks with, on a Host; nil for a balancer in this process
 }
@@ -209,7 +211,7 @@ func (b Build) routing(given []KeyValue) (Routing, error) {
 
 // Accounts gives the accounts of the servers: the system account, the JetStream account if there is
 // JetStream, and one plain account for each index of the route pool. The pool size is that of the
-// topology's first cluster.
+// topology's first cluster. Servers that know a token have but the global account.
 func (b Build) Accounts() []Account {
 	r := b.Routing()
 	index := func(account string) int {
@@ -223,6 +225,9 @@ func (b Build) Accounts() []Account {
 		user := strings.ToLower(name)
 		return Account{Name: name, User: user, Password: user, RouteIndex: index(name)}
 	}
+	if b.Logins.Mode == Token {
+		return b.global(account(globalAccount))
+	}
 	sys := account(systemAccount)
 	sys.System = true
 	accounts := []Account{sys}
@@ -235,6 +240,16 @@ func (b Build) Accounts() []Account {
 		accounts = append(accounts, account(pooledAccount(i, r.PoolSize)))
 	}
 	return accounts
+}
+
+// global is the one account of servers that know one token, for what is stored and for what is not.
+func (b Build) global(a Account) []Account {
+	if !b.JetStream {
+		return []Account{a}
+	}
+	storing := a
+	storing.JetStream = true
+	return []Account{storing, a}
 }
 
 // pooledAccount gives the name of an account that the servers will put on that route of their pool:
@@ -382,6 +397,19 @@ var guarded = map[string]string{
 	"trusted_keys":          ownAccounts,
 	"cluster.authorization": ownAccounts,
 
+	"tls.cert_file":               ownCertificates,
+	"tls.key_file":                ownCertificates,
+	"tls.ca_file":                 ownCertificates,
+	"tls.certs":                   ownCertificates,
+	"tls.cert_store":              ownCertificates,
+	"tls.cert_match":              ownCertificates,
+	"tls.cert_match_by":           ownCertificates,
+	"tls.cert_match_skip_invalid": ownCertificates,
+	"tls.ca_certs_match":          ownCertificates,
+	"tls.pinned_certs":            ownCertificates,
+	"tls.ocsp_peer":               ownCertificates,
+	"ocsp":                        ownCertificates,
+
 	"store_dir":           ownFiles,
 	"jetstream.store_dir": ownFiles,
 	"jetstream.enabled":   "whether there is JetStream is decided by what is judged",
@@ -413,10 +441,12 @@ const (
 	ownPlace    = "the lab gives each node a name and addresses of its own"
 	ownAccounts = "the lab's clients log in to accounts of the lab's own"
 	ownFiles    = "the lab keeps each node's files in a directory of its own"
+
+	ownCertificates = "the lab makes an authority and certificates of its own for each run"
 )
 
 // filled is the blocks that the lab fills in part.
-var filled = []string{"cluster", "jetstream"}
+var filled = []string{"cluster", "jetstream", "tls"}
 
 // guard refuses what would take the lab itself apart.
 func (b Build) guard(kv KeyValue) error {

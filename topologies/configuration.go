@@ -42,6 +42,7 @@ func Render(b Build, m Member) (string, error) {
 	root.set(strconv.Itoa(m.Monitor), "", "http_port")
 	b.renderClients(root, m)
 	b.renderWebsocket(root, m)
+	b.renderTLS(root, m)
 	b.renderCluster(root, cluster, m)
 	b.renderAccounts(root)
 	if b.JetStream {
@@ -135,13 +136,20 @@ func (b Build) renderCluster(root *block, cluster Cluster, m Member) {
 
 // renderAccounts writes an account with one user for everything the lab wants to tell apart.
 func (b Build) renderAccounts(root *block) {
+	switch b.Logins.Mode {
+	case Creds:
+		b.renderSigned(root)
+		return
+	case Token:
+		root.set(quote(b.Logins.Token), "Of the global account: beside a token there are no users, and so no accounts.", "authorization", "token")
+		return
+	}
 	for _, a := range b.Accounts() {
 		why := fmt.Sprintf("Carried by route %d of the pool.", a.RouteIndex)
 		if a.RouteIndex < 0 {
 			why = "Has routes of its own."
 		}
-		user := fmt.Sprintf("{ user: %s, password: %s }", quote(a.User), quote(a.Password))
-		root.set(list([]string{user}), why, "accounts", a.Name, "users")
+		root.set(list([]string{b.Logins.renderUser(a)}), why, "accounts", a.Name, "users")
 		if a.JetStream {
 			root.set("enabled", "", "accounts", a.Name, "jetstream")
 		}

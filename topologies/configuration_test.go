@@ -40,6 +40,27 @@ func TestRender(t *testing.T) {
 			b.JetStream, b.Fronts = true, perNode
 			return b
 		}},
+		{"mapped", func() Build {
+			b := build(t, "tls.handshake_first=auto")
+			b.Topology, _ = Find("clients-behind-lb")
+			b.Fronts = map[Front]string{{Clients, VIP}: "127.0.0.1:7000"}
+			b.Identity = &Identity{}
+			b.Logins = Logins{Mode: MTLS, Users: map[string]string{"SYS": "CN=sys", "ACC0": "CN=acc0", "ACC1c": "CN=acc1c", "ACC2": "CN=acc2"}}
+			return b
+		}},
+		{"operator", func() Build {
+			b := build(t)
+			b.Topology, _ = Find("clients-behind-lb")
+			b.Fronts = map[Front]string{{Clients, VIP}: "127.0.0.1:7000"}
+			b.Logins = Logins{Mode: Creds, Operator: "eyJ.o", Signed: map[string]Signed{"SYS": {"AS", "eyJ.s"}, "ACC0": {"A0", "eyJ.0"}, "ACC1c": {"A1", "eyJ.1"}, "ACC2": {"A2", "eyJ.2"}}}
+			return b
+		}},
+		{"token", func() Build {
+			b := build(t)
+			b.Topology, _ = Find("clients-behind-lb")
+			b.JetStream, b.Fronts, b.Logins = true, map[Front]string{{Clients, VIP}: "127.0.0.1:7000"}, Logins{Mode: Token, Token: "T"}
+			return b
+		}},
 		{"websocket", func() Build {
 			b := build(t, "websocket.ping_interval=30s")
 			b.Topology, _ = Find("websocket-behind-lb")

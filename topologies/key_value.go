@@ -35,7 +35,7 @@ var (
 	boolText    = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off)$`)
 	// durationKey is how nats-server's duration settings end. It matters for one unit only: the
 	// parser reads a bare 2m as the number two million.
-	durationKey = regexp.MustCompile(`(_interval|_deadline|_duration|_period|_timeout|_delay|_wait|_ttl)$`)
+	durationKey = regexp.MustCompile(`(_interval|_deadline|_duration|_period|[._]timeout|_delay|_wait|_ttl)$`)
 )
 
 // ParseKeyValue reads what --nats was given: KEY=VALUE, or GROUP:KEY=VALUE. Whether the server knows
@@ -65,14 +65,14 @@ func ParseKeyValue(s string) (KeyValue, error) {
 	case value == "":
 		return KeyValue{}, fmt.Errorf("%q: no value after the \"=\"; %s=none takes the key away", given, left)
 	}
-	for part := range strings.SplitSeq(key, ".") {
+	for i, part := range strings.Split(key, ".") {
 		switch {
 		case part == "":
 			return KeyValue{}, fmt.Errorf("%q: the key has a dot too many; dots stand between blocks, as in cluster.ping_interval", given)
 		case !keyPart.MatchString(part):
 			return KeyValue{}, fmt.Errorf("%q: %q is not a configuration key: letters, digits and underscores, with dots between blocks", given, part)
-		case strings.EqualFold(part, "tls"):
-			return KeyValue{}, fmt.Errorf("%q: this version of lbtest sets up no TLS, so no tls key can be given", given)
+		case i > 0 && strings.EqualFold(part, "tls"):
+			return KeyValue{}, fmt.Errorf("%q: this version of lbtest sets up TLS for clients only: tls.KEY=VALUE", given)
 		}
 	}
 	kv := KeyValue{Group: group, Key: canonical(key), Value: value}
@@ -120,6 +120,9 @@ var aliases = map[string]string{
 	"cluster.cluster_advertise": "cluster.advertise",
 	"websocket.net":             "websocket.host",
 	"websocket.compress":        "websocket.compression",
+	"tls.first":                 "tls.handshake_first",
+	"tls.immediate":             "tls.handshake_first",
+	"tls.certificates":          "tls.certs",
 	"jetstream.store":           "jetstream.store_dir",
 	"jetstream.storedir":        "jetstream.store_dir",
 	"jetstream.enable":          "jetstream.enabled",
@@ -158,7 +161,7 @@ func configText(key, value string) (string, error) {
 			return "", errors.New("the value begins with a quotation mark and does not end with one; quotation marks may be left out")
 		}
 		return quote(value[1 : len(value)-1]), nil
-	case minutesText.MatchString(value) && durationKey.MatchString(key):
+	case minutesText.MatchString(value) && durationKey.MatchString(key), key == "tls.min_version": // a number there is refused
 		return quote(value), nil
 	case numberText.MatchString(value), floatText.MatchString(value), boolText.MatchString(value):
 		return value, nil

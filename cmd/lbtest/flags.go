@@ -58,6 +58,7 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 		fs.StringArrayVar(&f.Nats, "nats", nil, "one `KEY=VALUE` of the nats-server configuration, dots in keys, as in cluster.ping_interval=8s; "+
 			"repeatable; KEY=none takes away what the lab would set; NAME:KEY=VALUE addresses one cluster")
 		fs.StringArrayVar(&f.Client, "client", nil, "one `KEY=VALUE` of the clients, as in ping-interval=30s; repeatable")
+		fs.StringVar(&f.Auth, "auth", "", "how clients log in, by its `NAME`: password, token, nkey, creds or mtls (default: password; mtls with tls.verify_and_map)")
 		fs.IntVar(&f.Clients, "clients", 100, "how many client connections are expected at once, a number `N`: ports, caps and herds are judged for that many")
 		fs.StringArrayVar(&f.Assert, "assert", nil, "judge only assertions whose names match a `PATTERN`, * allowed, as in 'jetstream/*'; repeatable; "+
 			"without it those that speak of the settings (lbtest list assertions)")

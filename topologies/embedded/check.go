@@ -3,6 +3,8 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -12,11 +14,18 @@ import (
 
 // Check reads the configuration of each node as the node would, and starts nothing. Each --nats setting
 // is also tried alone, so that an objection can be laid to the setting that draws it.
-func (r *runtime) Check(b topologies.Build) error {
+func (r *runtime) Check(b topologies.Build) (err error) {
+	dir := ""
+	if b.Identity != nil { // whose files the server's parser opens
+		if dir, err = os.MkdirTemp("", prefix); err != nil {
+			return fmt.Errorf("making a directory for certificates: %w", err)
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
 	var members []topologies.Member
 	for i, name := range b.Topology.Nodes() {
 		// Addresses that are only read: any will do as long as they differ.
-		m := topologies.Member{Name: name, Host: loopback, Monitor: 10000 + 10*i, Dir: name, Ports: map[topologies.Link]int{}}
+		m := topologies.Member{Name: name, Host: loopback, Monitor: 10000 + 10*i, Dir: filepath.Join(dir, name), Ports: map[topologies.Link]int{}}
 		for j, link := range b.Topology.Listens() {
 			m.Ports[link] = m.Monitor + 1 + j
 		}
@@ -28,6 +37,12 @@ func (r *runtime) Check(b topologies.Build) error {
 	b = b.Directly(members)
 	for _, m := range members {
 		if _, err := topologies.Render(b, m); err != nil {
+			return err
+		}
+		if b.Identity == nil {
+			continue
+		}
+		if err := writeFiles(b, m); err != nil {
 			return err
 		}
 	}

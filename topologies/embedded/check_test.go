@@ -96,6 +96,7 @@ func TestTheServerKnowsEveryKeyOfTheTable(t *testing.T) {
 		"cluster.advertise": "127.0.0.1:1", "client_advertise": "127.0.0.1:1", "cluster.compression": "accept",
 		"write_timeout": "close", "cluster.write_timeout": "close", "cluster.routes": "[nats://127.0.0.1:1]",
 		"lame_duck_grace_period": "5s", "cluster.accounts": "[JS]", "max_pending": "2MB",
+		"tls.handshake_first": "auto", "tls.min_version": "1.3", "tls.cipher_suites": "[TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]", "tls.curve_preferences": "[CurveP256]",
 	}
 	wrong := map[kind]string{flag: "7", number: "x", size: "x", duration: "x", array: "x"}
 	for key, k := range keys {

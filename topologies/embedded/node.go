@@ -39,14 +39,27 @@ func newNode(b topologies.Build, m topologies.Member, program string, c *cleaner
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(m.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory of node %s: %w", m.Name, err)
+	if err := writeFiles(b, m); err != nil {
+		return nil, err
 	}
 	config := filepath.Join(m.Dir, "nats-server.conf")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration of node %s: %w", m.Name, err)
 	}
 	return &node{member: m, program: program, config: config, cleaner: c, slog: log.With("node", m.Name)}, nil
+}
+
+// writeFiles makes the node's directory and puts there what its configuration refers to.
+func writeFiles(b topologies.Build, m topologies.Member) error {
+	if err := os.Mkdir(m.Dir, 0o700); err != nil {
+		return fmt.Errorf("making the directory of node %s: %w", m.Name, err)
+	}
+	for _, f := range b.Files(m) {
+		if err := os.WriteFile(f.Path, f.Content, 0o600); err != nil {
+			return fmt.Errorf("writing the certificates of node %s: %w", m.Name, err)
+		}
+	}
+	return nil
 }
 
 func (n *node) Name() string { return n.member.Name }

@@ -56,7 +56,9 @@ var owners = map[string][]owner{
 	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},
 	"github.com/nats-io/nats.go":                  {{pkg: "assertions"}},
-	"github.com/coder/websocket":                  {{pkg: "assertions", files: []string{"websocket_upgrades.go"}}}, // websockets without NATS
+	"github.com/coder/websocket":                  {{pkg: "assertions", files: []string{"websocket_upgrades.go"}}},                   // websockets without NATS
+	"github.com/nats-io/nkeys":                    {{pkg: "assertions"}, {pkg: "cmd/internal/suite", files: []string{"secrets.go"}}}, // signs; makes throw-away keys
+	"github.com/nats-io/jwt/v2":                   {{pkg: "cmd/internal/suite", files: []string{"secrets.go"}}},                      // throw-away operators, accounts and users
 	"github.com/nats-io/jsm.go/natscontext":       {{pkg: "assertions"}},
 	"github.com/spf13/cobra":                      {{pkg: "cmd/lbtest"}},
 	"github.com/spf13/pflag":                      {{pkg: "cmd/lbtest", files: []string{"flags.go"}}},

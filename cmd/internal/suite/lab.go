@@ -23,6 +23,7 @@ type lab struct {
 	client   assertions.ClientTuning // in real time
 	factor   float64
 	clients  int // connections the operator expects at once
+	security assertions.Security
 	judged   []assertions.Assertion
 	proves   map[string]string // the settings whose faults this lab proves
 	cut      bool              // one connection is cut in the middle: the reference of an event's control
@@ -165,6 +166,7 @@ func (l lab) length() time.Duration {
 func (l lab) control() lab {
 	c := l
 	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.topology), nil, 1
+	c.security = l.security.Direct()
 	c.cut = l.profile.Strikes() || l.fault() != ""
 	c.factor = 1
 	if l.quiet() && !l.jetStream() {
@@ -173,12 +175,13 @@ func (l lab) control() lab {
 		c.factor = waits.factor(fastest)
 	}
 	c.judged = nil
+	terms := c.terms()
 	for _, a := range assertions.All() {
 		a = a.Over(string(l.link()))
 		if a.Idle != nil && l.quiet() {
 			a.Observe = a.Idle
 		}
-		if crosses(l.topology, a) && (group(a.Observe) == l.group() || a.Observe.First) && (!a.Observe.JetStream || l.jetStream()) {
+		if crosses(l.topology, a) && a.MootUnder(terms) == "" && (group(a.Observe) == l.group() || a.Observe.First) && (!a.Observe.JetStream || l.jetStream()) {
 			c.judged = append(c.judged, a)
 		}
 	}
@@ -191,13 +194,13 @@ func (l lab) key() string {
 	if l.crowd() {
 		clients = l.clients
 	}
-	return fmt.Sprint(l.topology.Name, l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream())
+	return fmt.Sprint(l.topology.Name, l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream(), l.security)
 }
 
 func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }
 
 func (l lab) build(fronts map[topologies.Front]string) topologies.Build {
-	return topologies.Build{Topology: l.topology, Fronts: fronts, JetStream: l.jetStream(),
+	return topologies.Build{Topology: l.topology, Fronts: fronts, JetStream: l.jetStream(), Logins: topologies.Logins{Mode: topologies.AuthMode(l.security.Auth)},
 		Tuning: topologies.Tuning{Nats: l.nats, Factor: l.factor}}
 }
 
@@ -212,7 +215,7 @@ func (l lab) terms() assertions.Terms {
 	clientPing, clientPingMax := client.Ping()
 	reconnect, reconnects := client.Reconnecting()
 	terms := assertions.Terms{
-		Topology: l.topology.Name, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
+		Topology: l.topology.Name, Security: l.security, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
 		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
 		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
 		Reconnect: reconnect, Reconnects: reconnects,

@@ -21,6 +21,7 @@ type Options struct {
 	Nats       []string // KEY=VALUE
 	Client     []string // KEY=VALUE
 	Clients    int      // connections that are expected at once; 0: the usual number
+	Auth       string   // how clients log in; "": the usual way
 	Assert     []string // patterns
 	Runtime    topologies.Runtime
 	TimeScale  string        // "auto", "" for auto, or a factor from 1 up

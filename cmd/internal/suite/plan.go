@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -33,6 +34,7 @@ type scenario struct {
 	top      []string          // those given
 	nats     []topologies.KeyValue
 	client   assertions.ClientTuning
+	auth     topologies.AuthMode
 	clients  int      // connections the operator expects at once
 	notes    []string // what is to be known about what was asked
 	mute     []string // settings of the profile that cannot act here, or that nothing here can reach
@@ -92,9 +94,16 @@ func NewPlan(o Options) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	auth, err := login(o.Auth, nats)
+	if err != nil {
+		return p, err
+	}
 	for _, t := range tops {
 		for _, jetStream := range []bool{true, false} {
-			build := topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}
+			build, err := checkable(topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}, auth)
+			if err != nil {
+				return p, err
+			}
 			if err := o.Runtime.Check(build); err != nil {
 				return p, err
 			}
@@ -105,7 +114,7 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				s, err := newScenario(t, from, settings, common{nats, p.client, o.Clients}, chosen, wanted, p.seed)
+				s, err := newScenario(t, from, settings, common{nats, p.client, o.Clients, auth}, chosen, wanted, p.seed)
 				if err != nil {
 					return p, err
 				}
@@ -195,11 +204,12 @@ type common struct {
 	nats    []topologies.KeyValue
 	client  assertions.ClientTuning
 	clients int
+	auth    topologies.AuthMode
 }
 
 func newScenario(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
 	s := from.scenario(t, given)
-	s.nats, s.client, s.clients = all.nats, all.client, all.clients
+	s.nats, s.client, s.clients, s.auth = all.nats, all.client, all.clients, all.auth
 	s.profile.Seed = seed
 	for _, pair := range given {
 		name, value, ok := strings.Cut(pair, "=")
@@ -233,7 +243,7 @@ func newScenario(t topologies.Topology, from origin, given []string, all common,
 			func(name string) bool { return !slices.Contains(events, name) }), " and ") + ", so one of them would go unproved; ask for them one at a time"
 		return s, nil
 	}
-	if s.skip = s.beyond(); s.skip != "" {
+	if s.skip = cmp.Or(s.beyond(), s.insecure()); s.skip != "" {
 		return s, nil
 	}
 	s.lay(chosen, wanted)
@@ -376,7 +386,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 			}
 		}
 	}
-	judged = s.judgeable(judged, chosen)
+	judged = s.promised(s.judgeable(judged, chosen), chosen)
 	waits := s.timers()
 	for i, a := range judged {
 		if a.Idle != nil && waits.waits() && !s.strikes() {
@@ -439,6 +449,18 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	s.labs = s.eachManner(s.labs)
 }
 
+// promised leaves out what is not promised under these settings, and says so where it was asked for.
+func (s *scenario) promised(all, chosen []assertions.Assertion) []assertions.Assertion {
+	terms := s.lab(nil, 1).terms()
+	return slices.DeleteFunc(slices.Clone(all), func(a assertions.Assertion) bool {
+		why := a.MootUnder(terms)
+		if why != "" && chosen != nil {
+			s.left = append(s.left, left{a, why})
+		}
+		return why != ""
+	})
+}
+
 var (
 	idle   = []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive"}
 	events = []string{"stall", "outage", "restart", "drain", "node-fault"}
@@ -473,7 +495,7 @@ func (s scenario) routing() topologies.Routing {
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
-	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
 	if l.fronts == "shared" && s.balances(topologies.Routes) {
 		l.starts = luckyStarts
 	}
@@ -511,7 +533,7 @@ func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) 
 	for _, key := range slices.Sorted(maps.Keys(nats)) {
 		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
 	}
-	return newScenario(s.topology, s.from, given, common{keys, s.client, s.clients}, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, common{keys, s.client, s.clients, s.auth}, s.assertions(), wanted, seed)
 }
 
 func (s scenario) assertions() []assertions.Assertion {
@@ -549,6 +571,9 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	}
 	for _, a := range o.Assert {
 		words = append(words, "--assert", a)
+	}
+	if o.Auth != "" {
+		words = append(words, "--auth", o.Auth)
 	}
 	if o.Clients != 0 && o.Clients != usualClients {
 		words = append(words, "--clients", fmt.Sprint(o.Clients))

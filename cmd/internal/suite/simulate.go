@@ -64,7 +64,13 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		}
 		fronts = append(fronts, front)
 	}
-	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{l.profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
+	made, err := newSecrets(l.security, l.build(nil))
+	if err != nil {
+		return h, err
+	}
+	profile := l.profile
+	profile.Identity = made.balancer
+	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
 	if err != nil {
 		return h, fmt.Errorf("opening the balancer: %w", err)
 	}
@@ -85,7 +91,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		addresses[topologies.Front{Link: l.link(), Name: name}] = balancer.dialled(name)
 	}
 	build := l.build(addresses)
-	build.Behind = balancer.behind
+	build.Behind, build.Identity, build.Logins = balancer.behind, made.identity, made.logins
 	told, leave, err := l.advertise(&build)
 	defer leave()
 	if err != nil {
@@ -103,8 +109,9 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own, assertions.SelfFront: own}); err != nil {
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
-	target := assertions.Target{Client: l.client.Scaled(l.factor), Direct: l.client, Terms: terms,
+	target := assertions.Target{Client: l.client.Scaled(l.factor), Direct: l.client, Terms: terms, TLS: made.believes,
 		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Health: health, Knock: knock(l.profile), Provoke: provocation(l.profile), Patience: patience(l.profile)}}
+	target.Canary.TLS, target.Canary.Beyond = made.canary(l.security)
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
@@ -125,7 +132,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 			Monitor: n.Monitor(), Addr: n.Addr(l.link()), Log: n.Log(), Told: told(n)})
 	}
 	for _, a := range deployment.Accounts() {
-		target.Accounts = append(target.Accounts, assertions.Account{Name: a.Name, User: a.User, Password: a.Password, JetStream: a.JetStream, System: a.System})
+		target.Accounts = append(target.Accounts, made.account(a))
 	}
 	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
 	if err := l.serve(ctx, balancer, target); err != nil {
