@@ -105,8 +105,8 @@ type walk struct {
 	failed []string // those that did not, each once
 }
 
-// pace keeps a client that nobody lets in from knocking all the time.
-const pace = 50 * time.Millisecond
+// breath keeps a client that nobody lets in from knocking all the time.
+const breath = 50 * time.Millisecond
 
 // next implements nats.ReconnectToServerHandler: the address after the latest one, in the order of the pool.
 func (w *walk) next(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.Duration) {
@@ -122,7 +122,7 @@ func (w *walk) next(pool []nats.Server, _ nats.ServerInfo) (*nats.Server, time.D
 		}
 	}
 	w.latest, w.in = pool[at].URL.Host, false
-	return &pool[at], pace
+	return &pool[at], breath
 }
 
 func (w *walk) arrived() {
