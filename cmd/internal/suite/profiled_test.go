@@ -14,7 +14,9 @@ import (
 
 func planned(t *testing.T, o Options) Plan {
 	t.Helper()
-	o.Topologies, o.Runtime = []string{routes}, paper{}
+	if o.Runtime = (paper{}); len(o.Topologies) == 0 {
+		o.Topologies = []string{routes}
+	}
 	p, err := NewPlan(o)
 	if err != nil {
 		t.Fatal(err)
