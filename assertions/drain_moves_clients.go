@@ -104,6 +104,11 @@ func moveAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "end the connections of a node that is found down (HAProxy: on-marked-down shutdown-sessions; Envoy: close_connections_on_host_health_failure)",
 			Set: map[string]string{"on-down": "close"}})
 	}
+	if gone := t.Struck("node-fault=kill", "node-fault=lame-duck"); gone && (t.Settings["health-check"] == "" || t.Settings["health-check"] == "off") {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "health checks, so that no client is sent to a node that is gone", Set: map[string]string{"health-check": "tcp"}})
+	} else if t.Settings["on-down"] == "close" || t.Settings["on-down"] == "reset" || gone {
+		advice = append(advice, Advice{Target: "load-balancer", Text: "shorter health checks: a node that is lost is found after health-interval × health-fall, and until then clients are sent there or wait there"})
+	}
 	if t.Struck("node-fault=pause") && t.Settings["health-check"] != "http" {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "health checks of /healthz: a TCP check does not see a server that hangs", Set: map[string]string{"health-check": "http"}})
 	}

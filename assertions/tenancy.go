@@ -104,11 +104,12 @@ func (s *sayings) tell(ctx context.Context, nc *nats.Conn) {
 		s.mu.Lock()
 		last := s.last
 		s.mu.Unlock()
-		if last > told && nc.IsConnected() {
-			_ = nc.Publish("tenancy", []byte(strconv.Itoa(last)))
-			_ = nc.Flush()
+		for ; told < last; told++ {
+			if nc.IsConnected() {
+				_ = nc.Publish("tenancy", []byte(strconv.Itoa(told+1)))
+			}
 		}
-		told = last
+		_ = nc.FlushTimeout(telling) // one that is away or stands still is not waited for
 		return false
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -111,5 +112,26 @@ func TestAScaledBuildWithoutJetStreamIgnoresItsSettings(t *testing.T) {
 func TestRenderKnowsItsNodes(t *testing.T) {
 	if _, err := Render(build(t), Member{Name: "n9"}); err == nil {
 		t.Error("a node that the topology does not have was rendered")
+	}
+}
+
+func TestWhatANodeAdvertisesIsItsFrontendUnlessSomethingElseIsSaid(t *testing.T) {
+	for _, c := range []struct {
+		said map[Front]string
+		want string
+	}{
+		{nil, `client_advertise: "127.0.0.1:4222"`},
+		{map[Front]string{{Clients, "n1"}: "127.0.0.1:9"}, `client_advertise: "127.0.0.1:9"`},
+		{map[Front]string{{Clients, "n1"}: ""}, ""},
+		{map[Front]string{{Clients, "n2"}: ""}, `client_advertise: "127.0.0.1:4222"`},
+	} {
+		top, _ := Find("clients-behind-lb")
+		text, err := Render(Build{Topology: top, Fronts: map[Front]string{{Clients, VIP}: "127.0.0.1:4222"}, Advertised: c.said}, Member{Name: "n1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.want == "" && strings.Contains(text, "client_advertise") || !strings.Contains(text, c.want) {
+			t.Errorf("with %v: want %q in\n%s", c.said, c.want, text)
+		}
 	}
 }

@@ -209,6 +209,28 @@ func TestFaultsOfANode(t *testing.T) {
 	}
 }
 
+func TestALameDuckSendsItsClientsAwayAndEnds(t *testing.T) {
+	r := newRuntime(t, Options{})
+	// A second of grace in the place of ten.
+	grace := topologies.KeyValue{Key: "lame_duck_grace_period", Value: "1s"}
+	d := start(t, r, topologies.Build{Topology: behind(t), Tuning: topologies.Tuning{Nats: []topologies.KeyValue{grace}}})
+	n := d.Nodes()[0].(topologies.Retiring)
+	connect(t, d.Nodes()[0], account(t, d, func(a topologies.Account) bool { return !a.System && !a.JetStream }))
+	began := time.Now()
+	if err := n.Retire(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(began); took < time.Second || took > retireLimit {
+		t.Errorf("it left after %s", took)
+	}
+	if n.Retire() == nil || d.Nodes()[0].Kill() == nil {
+		t.Error("a node that has left was told to leave, or killed")
+	}
+	if err := d.Nodes()[0].Start(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestTwoLabsAtOnce(t *testing.T) {
 	a, b := newRuntime(t, Options{}), newRuntime(t, Options{})
 	build := topologies.Build{Topology: behind(t)}
