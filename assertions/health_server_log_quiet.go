@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 func init() {
@@ -33,11 +35,13 @@ func (t Terms) lurk() time.Duration {
 	return max(checks*t.Check+t.Check/2, 2*time.Second)
 }
 
-// lurking leaves the servers alone in a lab where nothing else happens, and writes down what they complain of in their
+// lurking leaves the servers alone in a lab where nothing else happens, a few quiet clients apart, and writes down what they complain of in their
 // logs meanwhile and which connections they list as closed that never were a client's.
 var lurking = &Observation{Name: "lurking", Own: true,
 	Takes: func(t Terms) time.Duration { return t.lurk() },
 	Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+		defer visit(t)()
+		rest(ctx, glance) // for what servers still say of those who came before
 		places := make([]int64, len(t.Nodes))
 		for i, n := range t.Nodes {
 			var err error
@@ -79,6 +83,21 @@ var lurking = &Observation{Name: "lurking", Own: true,
 		}
 		return ctx.Err()
 	}}
+
+// visit has some clients connected meanwhile, several for each node: servers behind a balancer are never without.
+func visit(t Target) (leave func()) {
+	var all []*nats.Conn
+	for range presenters {
+		if nc, err := t.dial(t.plain()[0], "lbtest visitor"); err == nil { // why one cannot connect is for others to say
+			all = append(all, nc)
+		}
+	}
+	return func() {
+		for _, nc := range all {
+			nc.Close()
+		}
+	}
+}
 
 // closedOnes asks for as many closed connections as a server keeps by default.
 const closedOnes = "/connz?state=closed&limit=10000"

@@ -39,7 +39,7 @@ const listeners = 3
 
 // listening opens connections through the balancer that say nothing, and writes down when INFO comes, or what comes
 // in its place.
-var listening = &Observation{Name: "listening", Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+var listening = &Observation{Name: "listening", First: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	var all sync.WaitGroup
 	for _, raw := range t.URLs {
 		u, err := url.Parse(raw)

@@ -34,7 +34,7 @@ const presenters = 6
 
 // presenting lets clients connect and asks their servers from where; of clients that are turned away, it reads why in
 // the servers' logs.
-var presenting = &Observation{Name: "presenting", Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+var presenting = &Observation{Name: "presenting", First: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	places := make([]int64, len(t.Nodes))
 	for i, n := range t.Nodes {
 		if n.Log != "" {

@@ -35,7 +35,7 @@ const (
 
 // forging dials each node past the balancer behind a header of the tester's own, and asks the server whom it takes
 // the client for.
-var forging = &Observation{Name: "forging", Watch: func(ctx context.Context, t Target, rec *Recorder) error {
+var forging = &Observation{Name: "forging", First: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	for _, n := range t.Nodes {
 		a := t.plain()[0]
 		began := rec.Now()

@@ -19,6 +19,8 @@ func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) f
 			conn, ok := assertions.AppConnection(rec)
 			if l.link() == topologies.Routes {
 				conn, ok = assertions.PoolRoute(ctx, t, rec, t.Nodes[0])
+			} else if !rec.Saw(assertions.Client, "connected") {
+				return nil // nobody here watches an application that stays
 			}
 			if !ok || !with.Cut(conn) {
 				return fmt.Errorf("cutting one of the %s: there is none", l.link())

@@ -32,10 +32,10 @@ func init() {
 			want: isRisky, by: "proxy/not-forgeable", says: "3 of 3 servers believed", long: true},
 		row{name: "and turned away where nobody looks for headers", topology: clients, set: "bypass=open", want: isSafe, by: "proxy/not-forgeable", assert: "proxy/not-forgeable", long: true},
 
-		row{name: "HAProxy's plain TCP check leaves no trace", topology: clients, set: "health-check=tcp", want: isSafe, long: true},
-		row{name: "a health check of the monitoring port leaves none either", topology: clients, set: "health-check=http health-interval=1s", want: isSafe, long: true},
-		row{name: "a health check that connects is a client", topology: clients, set: "health-check=connect health-interval=1s", want: isRisky, by: "health/server-log-quiet", says: "connections a minute that no client made", long: true},
-		row{name: "a health check that connects to a server that looks for PROXY headers", topology: clients, set: "health-check=connect health-interval=1s", nats: "proxy_protocol=true",
+		row{name: "HAProxy's plain TCP check leaves no trace", topology: clients, set: "health-check=tcp node-fault=none", want: isSafe, long: true},
+		row{name: "a health check of the monitoring port leaves none either", topology: clients, set: "health-check=http health-interval=1s node-fault=none", want: isSafe, long: true},
+		row{name: "a health check that connects is a client", topology: clients, set: "health-check=connect health-interval=1s node-fault=none", want: isRisky, by: "health/server-log-quiet", says: "connections a minute that no client made", long: true},
+		row{name: "a health check that connects to a server that looks for PROXY headers", topology: clients, set: "health-check=connect health-interval=1s node-fault=none", nats: "proxy_protocol=true",
 			want: isRisky, by: "health/server-log-quiet", says: "Error reading PROXY protocol header", long: true},
 	)
 }

@@ -114,9 +114,18 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				s, err := newScenario(t, from, settings, common{nats, p.client, o.Clients, auth}, chosen, wanted, p.seed)
+				keys := nats
+				if p.Sweep() {
+					if settings, keys, err = configured(settings, nats); err != nil {
+						return p, fmt.Errorf("the sweep of %s: %w", t.Name, err)
+					}
+				}
+				s, err := newScenario(t, from, settings, common{keys, p.client, o.Clients, auth}, chosen, wanted, p.seed)
 				if err != nil {
 					return p, err
+				}
+				if p.Sweep() {
+					s.name = strings.Join(append([]string{s.name}, differing(keys, nats)...), ",")
 				}
 				if err := s.possible(); err != nil {
 					return p, err

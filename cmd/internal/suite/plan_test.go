@@ -212,3 +212,22 @@ func TestAdviceChangesJustWhatItNames(t *testing.T) {
 		t.Errorf("keys: got %v", got)
 	}
 }
+
+func TestASweepsRowMayConfigureTheServers(t *testing.T) {
+	p, err := NewPlan(Options{Topologies: []string{"clients-behind-lb"}, Nats: []string{"ping_max=3", "proxy_protocol=false"}, Runtime: paper{}, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "clients-behind-lb/proxy-protocol=v1,proxy_protocol=true"
+	i := slices.Index(p.Scenarios(), name)
+	if i < 0 {
+		t.Fatalf("no %s in %v", name, p.Scenarios())
+	}
+	const want = "lbtest --topology clients-behind-lb --runtime paper --set proxy-protocol=v1 --nats ping_max=3 --nats proxy_protocol=true --seed 1"
+	if got := p.scenarios[i].reproduce(p.options, 1); got != want {
+		t.Errorf("reproduced by %s, want %s", got, want)
+	}
+	if twice := slices.Compact(slices.Sorted(slices.Values(p.Scenarios()))); len(twice) != len(p.Scenarios()) {
+		t.Errorf("two rows share a name: %v", p.Scenarios())
+	}
+}

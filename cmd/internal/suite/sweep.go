@@ -1,7 +1,15 @@
 package suite
 
+import (
+	"slices"
+	"strings"
+
+	"github.com/lbtest/lbtest/topologies"
+)
+
 // A sweep asks which settings are safe: values on both sides of each boundary that matters to a
-// topology. It is data, in the order in which a reader wants the answers.
+// topology. It is data, in the order in which a reader wants the answers. What begins with "nats:" is a key of the
+// servers' configuration, as after --nats.
 var sweeps = map[string][][]string{
 	"routes-behind-lb": append(append([][]string{
 		{"frontends=per-node"}, {"frontends=shared"},
@@ -20,7 +28,14 @@ var sweeps = map[string][][]string{
 		[]string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
 	"clients-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
-		{"inspection=client-first"},
+		// Clients wait for INFO for 2 s: a balancer that waits for them must give up before, and costs its delay even then.
+		{"inspection=client-first"}, {"inspection=client-first", "inspection-delay=1s"}, {"inspection=wait-end", "inspection-delay=200ms"},
+		{"inspection=tls-hello", "inspection-delay=1s", "inspection-verdict=close"}, {"inspection=tls-hello", "inspection-delay=1s", "inspection-verdict=reset"}, {"inspection=http"},
+		// Each header with and without servers that look for it.
+		{"proxy-protocol=off", "nats:proxy_protocol=true"}, {"proxy-protocol=v1"}, {"proxy-protocol=v1", "nats:proxy_protocol=true"},
+		{"proxy-protocol=v2"}, {"proxy-protocol=v2", "nats:proxy_protocol=true"}, {"proxy-protocol=doubled", "nats:proxy_protocol=true"},
+		// What checks cost healthy nodes; what they are for comes with a node that fails.
+		{"health-check=tcp", "node-fault=none"}, {"health-check=connect", "node-fault=none"}, {"health-check=connect", "node-fault=none", "nats:proxy_protocol=true"},
 		// Addresses past the balancer, which clients learn by gossip.
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 		{"balance=least-connections"}, {"balance=random"}, {"balance=source-hash"},
@@ -65,4 +80,33 @@ func crossed(these, those []string) (all [][]string) {
 		}
 	}
 	return all
+}
+
+// configured tells the balancer's settings of a sweep's row from the servers' keys, which come in the place of those
+// that hold for the whole run.
+func configured(row []string, nats []topologies.KeyValue) (settings []string, keys []topologies.KeyValue, err error) {
+	keys = slices.Clone(nats)
+	for _, given := range row {
+		key, ok := strings.CutPrefix(given, "nats:")
+		if !ok {
+			settings = append(settings, given)
+			continue
+		}
+		kv, err := topologies.ParseKeyValue(key)
+		if err != nil {
+			return nil, nil, err
+		}
+		keys = append(slices.DeleteFunc(keys, func(other topologies.KeyValue) bool { return other.Key == kv.Key }), kv)
+	}
+	return settings, keys, nil
+}
+
+// differing names the keys that a row has of its own.
+func differing(keys, nats []topologies.KeyValue) (own []string) {
+	for _, kv := range keys {
+		if !slices.Contains(nats, kv) {
+			own = append(own, kv.String())
+		}
+	}
+	return own
 }
