@@ -18,7 +18,7 @@ func init() {
 		Links:   []string{"clients"},
 		Observe: resting,
 		Judge:   judgeClientNotices,
-		Hostile: []string{"idle-timeout=10s", "idle-expiry=silent"},
+		Hostile: []string{"idle-timeout=50s", "idle-expiry=silent"},
 	})
 }
 

@@ -23,6 +23,9 @@ func judgeSurvives(h History) []Finding {
 	if never := strangers(h); len(never) > 0 {
 		return neverConnected(h, never)
 	}
+	if h.Control != nil && !h.Terms.Struck("outage", "restart=crash", "restart=reload") {
+		return skip("the balancer was never away")
+	}
 	_, over := struck(h)
 	_, watched := watchedTo(h)
 	var gone, missing []Event

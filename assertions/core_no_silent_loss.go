@@ -17,7 +17,7 @@ func init() {
 		Observe: working,
 		Idle:    resting,
 		Judge:   func(h History) []Finding { return judgeCarried(h, ofMessages, "message", "heard") },
-		Hostile: []string{"idle-timeout=10s", "idle-expiry=rst"},
+		Hostile: []string{"idle-timeout=50s", "idle-expiry=rst"},
 	})
 }
 

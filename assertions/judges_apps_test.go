@@ -183,6 +183,7 @@ func TestClientsSurviveAnOutage(t *testing.T) {
 		{name: "back", terms: outage, events: line(awayApp("receiver-1", "c:1", 5, 11), strike(5, 10), end), control: control,
 			want: Safe, got: "1 client outlived it; they would give up after about 126s", measured: map[string]float64{"clients": 1, "gave_up": 0}},
 		{name: "for ever", terms: forever, events: line(awayApp("receiver-1", "c:1", 5, 11), strike(5, 10), end), control: control, want: Safe, got: "1 client outlived it"},
+		{name: "nothing happened to the balancer", terms: clientsStruckBy("stall", 1), events: line(appAt("receiver-1", "c:1"), strike(5, 6), end), control: control, want: Skipped, got: "the balancer was never away"},
 		{name: "given up for good", terms: outage, control: control,
 			events: line(awayApp("speaker-1", "c:2", 5, 11), appAt("receiver-1", "c:1"), on(5, Client, "disconnected", called("receiver-1")),
 				on(9, Client, "closed", called("receiver-1"), why("nats: no servers available for connection")), strike(5, 10), end),

@@ -12,6 +12,6 @@ func init() {
 		Observe: working,
 		Idle:    resting,
 		Judge:   func(h History) []Finding { return judgeCarried(h, ofRequests, "request", "answered") },
-		Hostile: []string{"idle-timeout=10s", "idle-expiry=silent"},
+		Hostile: []string{"idle-timeout=50s", "idle-expiry=silent"},
 	})
 }
