@@ -81,7 +81,8 @@ func (a Access) Open() (*Endpoint, error) {
 	if login != nil {
 		access = append(access, login) // a URL's own credentials come before any other, as in nats.go
 	}
-	access = append(access, nats.Timeout(a.Timeout), nats.NoReconnect())
+	// What servers advertise is tried by itself: a connect that fails here is not to succeed somewhere else.
+	access = append(access, nats.Timeout(a.Timeout), nats.NoReconnect(), nats.IgnoreDiscoveredServers())
 	e.Target.Accounts = []Account{{Name: "given"}}
 	e.Target.Client = ClientTuning{}.With(access...)
 	e.Target.Terms = Terms{Topology: "endpoint", Links: []string{"clients"}, Factor: 1, Settings: map[string]string{}}
@@ -211,9 +212,9 @@ func (e *Endpoint) mask(text string) string {
 	return text
 }
 
-// plenty is more than a connection of the tester's can have to read here, all echoes together. An endpoint
+// plenty is many times what a connection of the tester has to read here, all echoes together. An endpoint
 // that sends without end is cut off there.
-const plenty = 16 << 20
+const plenty = 2 << 20
 
 // bounded dials connections that end with the looking and after plenty of bytes: a client library collects a line
 // that never ends.

@@ -53,12 +53,12 @@ func labOnly(a Assertion) string {
 	switch o := a.Observe; {
 	case o.JetStream:
 		return "it writes to streams; nothing is written to a real endpoint"
+	case o.Own:
+		return "it takes a balancer and servers to itself"
 	case o.Strikes:
 		return "it takes an event in the middle, which only a lab brings about"
 	case o.Alone, a.Idle != nil:
 		return "it takes minutes of silence"
-	case o.Own:
-		return "it takes more connections than a guest may open"
 	}
 	return "it takes a look into servers and balancer, which only a lab has"
 }
@@ -81,7 +81,7 @@ func connectsAt(h History) []Finding {
 	}
 	measured := []Measure{count("addresses", len(open)+len(shut), "count"), count("unreachable", len(shut), "count")}
 	if len(open) == 0 {
-		return []Finding{{Verdict: Unsafe, Got: "no connection: " + reasons(shut), Measured: measured, Evidence: sample(shut)}}
+		return []Finding{{Verdict: Unsafe, Firm: true, Got: "no connection: " + reasons(shut), Measured: measured, Evidence: sample(shut)}}
 	}
 	all, _, failed := greeted(h)
 	if all == 0 {
@@ -94,6 +94,7 @@ func connectsAt(h History) []Finding {
 	found := judgeConnects(h)
 	f := &found[0]
 	f.Measured = append(f.Measured, measured...)
+	f.Firm = slices.ContainsFunc(failed, func(e Event) bool { return !strings.HasPrefix(e.Why, "timeout") })
 	if f.Verdict == Risky {
 		_, slowest, _ := greeted(h)
 		f.Got = fmt.Sprintf("a connect took %s, of which the way explains %s", spoken(slowest), small(h.Control.Events[0].Took))
@@ -102,7 +103,10 @@ func connectsAt(h History) []Finding {
 		f.Advice = append(f.Advice, headerAdvice(h.Terms, "v2")...)
 		f.Advice = append(f.Advice, towardsClients["proxy-protocol"]...)
 	}
-	if slices.ContainsFunc(failed, func(e Event) bool { return strings.Contains(e.Why, "tls:") || strings.Contains(e.Why, "x509:") }) {
+	asked := slices.ContainsFunc(h.Events, func(e Event) bool { return e.TLS != nil && e.TLS.Asks })
+	if slices.ContainsFunc(failed, func(e Event) bool {
+		return asked || strings.Contains(e.Why, "tls:") || strings.Contains(e.Why, "x509:")
+	}) {
 		f.Advice = append(f.Advice, Advice{Target: "client", Text: "TLS fails, see tls/connects: give the authority with --tlsca, and a certificate with --tlscert and --tlskey where one is asked for"})
 	}
 	if lost := h.Kind(Client, "unresolved"); f.Verdict == Safe && len(shut)+len(lost) > 0 {
@@ -149,6 +153,7 @@ func unwelcomeAt(h History, measured []Measure) []Finding {
 			f.Got += "; spoken to, " + spoken.Why
 		}
 	}
+	f.Firm = quiet == nil || !strings.HasPrefix(quiet.Why, "nothing came")
 	return []Finding{f}
 }
 

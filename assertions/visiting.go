@@ -70,39 +70,44 @@ func (e *Endpoint) welcomed(rec *Recorder) bool {
 }
 
 // visiting connects as many applications as greeting does, and keeps them, as a balancer by least connections needs.
+// One goes ahead: a server that refuses the credentials is asked once, since some count such attempts.
 func (e *Endpoint) visiting(ctx context.Context, rec *Recorder) []*nats.Conn {
-	var mu sync.Mutex
-	var visitors []*nats.Conn
+	visitors := make([]*nats.Conn, greeters)
+	var refused bool
+	if visitors[0], refused = e.visit(ctx, rec, 0); refused {
+		return nil
+	}
 	var all sync.WaitGroup
-	for i := range greeters {
-		all.Go(func() {
-			began := rec.Now()
-			nc, err := e.join(ctx, rec)
-			told := Event{From: Client, Kind: "greeted", Seq: i, Took: rec.Now() - began}
-			if err != nil {
-				told.Kind, told.Why, told.How = "ungreeted", e.mask(words(err, told.Took)), refusedHow(err)
-				rec.Add(told)
-				return
-			}
-			told.Node, told.Peer, told.Caller = nc.ConnectedServerName(), nc.ConnectedServerId(), nc.LocalAddr()
-			told.Info = &Info{ID: nc.ConnectedServerId(), Name: nc.ConnectedServerName(), Version: nc.ConnectedServerVersion(), Cluster: nc.ConnectedClusterName(),
-				Headers: nc.HeadersSupported(), MaxPayload: nc.MaxPayload()}
-			// A server that reads PROXY headers says so a little later: its first line is older than the header.
-			ip, err := nc.GetClientIP()
-			if err != nil && nc.FlushTimeout(clientPatience) == nil {
-				ip, err = nc.GetClientIP()
-			}
-			if err == nil {
-				told.Info.ClientIP = ip.String()
-			}
-			rec.Add(told)
-			mu.Lock()
-			visitors = append(visitors, nc)
-			mu.Unlock()
-		})
+	for i := 1; i < greeters; i++ {
+		all.Go(func() { visitors[i], _ = e.visit(ctx, rec, i) })
 	}
 	all.Wait()
-	return visitors
+	return slices.DeleteFunc(visitors, func(nc *nats.Conn) bool { return nc == nil })
+}
+
+// visit connects one application and writes down what it learnt, nil where it learnt only why not.
+func (e *Endpoint) visit(ctx context.Context, rec *Recorder, seq int) (nc *nats.Conn, refused bool) {
+	began := rec.Now()
+	nc, err := e.join(ctx, rec)
+	told := Event{From: Client, Kind: "greeted", Seq: seq, Took: rec.Now() - began}
+	if err != nil {
+		told.Kind, told.Why, told.How = "ungreeted", e.mask(words(err, told.Took)), refusedHow(err)
+		rec.Add(told)
+		return nil, told.How == notLetIn
+	}
+	told.Node, told.Peer, told.Caller = nc.ConnectedServerName(), nc.ConnectedServerId(), nc.LocalAddr()
+	told.Info = &Info{ID: nc.ConnectedServerId(), Name: nc.ConnectedServerName(), Version: nc.ConnectedServerVersion(), Cluster: nc.ConnectedClusterName(),
+		Headers: nc.HeadersSupported(), MaxPayload: nc.MaxPayload()}
+	// A server that reads PROXY headers says so a little later: its first line is older than the header.
+	ip, err := nc.GetClientIP()
+	if err != nil && nc.FlushTimeout(clientPatience) == nil {
+		ip, err = nc.GetClientIP()
+	}
+	if err == nil {
+		told.Info.ClientIP = ip.String()
+	}
+	rec.Add(told)
+	return nc, false
 }
 
 // notLetIn marks connects that the server itself refused: nothing that a balancer did.
@@ -146,24 +151,23 @@ func (e *Endpoint) following(ctx context.Context, rec *Recorder) {
 	}
 	slices.Sort(advertised)
 	const enough = 16 // more of them are alike
+	told := make([]Event, len(advertised))
 	var all sync.WaitGroup
 	for i, u := range advertised {
-		told := Event{From: Client, Kind: "advertised", Addr: u, What: private(u)}
+		told[i] = Event{From: Client, Kind: "advertised", Addr: u, What: private(u)}
 		switch {
 		case own[u]:
-			told.How = "own"
+			told[i].How = "own"
 		case i >= enough:
-			told.How = "untried"
+			told[i].How = "untried"
 		default:
-			all.Go(func() {
-				told.How, told.Took, told.Why = follow(ctx, u, own)
-				rec.Add(told)
-			})
-			continue
+			all.Go(func() { told[i].How, told[i].Took, told[i].Why = follow(ctx, u, own) })
 		}
-		rec.Add(told)
 	}
 	all.Wait()
+	for _, t := range told {
+		rec.Add(t)
+	}
 }
 
 // follow tries one advertised address.

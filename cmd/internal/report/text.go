@@ -90,7 +90,7 @@ func (p *page) headline() {
 	}
 	parts := []string{"lbtest " + run.Versions.LBTest}
 	parts = append(parts, topologies...)
-	if run.Runtime != RuntimeEndpoint { // whose servers are among the facts, and where nothing is random
+	if !p.outside() { // whose servers are among the facts, and where nothing is random
 		parts = append(parts, run.Runtime+" nats-server "+run.Versions.NATSServer, fmt.Sprintf("seed %d", run.Seed))
 	}
 	parts = append(parts, "took "+duration(run.Took.Duration()))
@@ -110,13 +110,16 @@ func (p *page) headline() {
 	if len(run.Command) > 0 {
 		p.command(0, "asked", quoted(run.Command))
 	}
-	if run.Runtime != RuntimeEndpoint {
+	if !p.outside() {
 		p.field(0, "time", p.time())
 	}
 	if run.Interrupted {
 		p.field(0, "stopped", "The run was interrupted. Only what was measured until then is reported.")
 	}
 }
+
+// outside reports whether the report is about a real address.
+func (p *page) outside() bool { return p.r.Run.Runtime == RuntimeEndpoint }
 
 // facts lists what was found out about a real endpoint.
 func (p *page) facts() {
@@ -172,6 +175,9 @@ func (p *page) table() {
 	if len(p.r.Scenarios) == 1 && len(p.by[p.r.Scenarios[0].Name]) > 0 {
 		var rows []row
 		for _, res := range p.by[p.r.Scenarios[0].Name] {
+			if p.outside() && res.Verdict == assertions.Skipped {
+				continue // they are many, of few reasons, by which they stand below
+			}
 			why := res.Got
 			if why == "" {
 				why = res.Promise

@@ -180,7 +180,7 @@ func (p *page) advice(f finding, i int) {
 func (p *page) leftOut() {
 	judged := map[string]bool{}
 	for _, s := range p.r.Scenarios {
-		judged[s.Name] = s.Verdict != assertions.Skipped && s.Verdict != assertions.Errored
+		judged[s.Name] = p.outside() || s.Verdict != assertions.Skipped && s.Verdict != assertions.Errored
 	}
 	var reasons []string
 	names, times := map[string][]string{}, map[string]int{}
@@ -199,7 +199,11 @@ func (p *page) leftOut() {
 	}
 	for _, why := range reasons {
 		p.line("")
-		p.line(p.Word(assertions.Skipped, widest) + " " + plural(times[why], "result") + " in scenarios that other assertions judged")
+		what := plural(times[why], "result") + " in scenarios that other assertions judged"
+		if p.outside() {
+			what = plural(times[why], "promise")
+		}
+		p.line(p.Word(assertions.Skipped, widest) + " " + what)
 		p.field(2, "why", why)
 		p.field(2, "which", strings.Join(names[why], " · "))
 	}
@@ -207,7 +211,7 @@ func (p *page) leftOut() {
 
 // unjudged explains what was skipped and what errored, one line a reason.
 func (p *page) unjudged() {
-	if len(p.r.Scenarios) > 1 {
+	if len(p.r.Scenarios) > 1 || p.outside() {
 		p.leftOut() // the table of a single scenario has them
 	}
 	for _, v := range []assertions.Verdict{assertions.Skipped, assertions.Errored} {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
@@ -212,7 +213,7 @@ func TestARealEndpointIsJudged(t *testing.T) {
 			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "inspection=client-first")) }},
 		{name: "the same by its first bytes", long: true, exit: 1, by: firstBytes, want: assertions.Unsafe, says: "nothing came until the tester spoke",
 			at: func(t *testing.T) assertions.Access { return at(behind(t, "", "inspection=client-first")) }},
-		{name: "a balancer that always waits a while", long: true, exit: 1, by: firstBytes, want: assertions.Unsafe, says: "came after 2.5",
+		{name: "a balancer that always waits a while", long: true, exit: 1, by: firstBytes, want: assertions.Unsafe, says: "came after 2.",
 			at: func(t *testing.T) assertions.Access {
 				return at(behind(t, "", "inspection=wait-end", "inspection-delay=2500ms"))
 			}},
@@ -262,6 +263,51 @@ func TestARealEndpointIsJudged(t *testing.T) {
 				a := ca.at(natsd(t, ca.secured(time.Now().Add(365*24*time.Hour), true)))
 				a.TLSFirst = true
 				return a
+			}},
+		{name: "a balancer that ends TLS, and a client that speaks TLS first", exit: 1, by: tlsConnects, want: assertions.Unsafe, says: "unknown authority", fact: "ended before it reaches the server",
+			at: func(t *testing.T) assertions.Access {
+				a := at(behind(t, "", "tls=terminate"))
+				a.TLSFirst = true
+				return a
+			}},
+		{name: "a balancer that ends TLS, and a client that does not", exit: 1, by: connects, want: assertions.Unsafe, says: "it speaks only after a TLS handshake",
+			long: true, at: func(t *testing.T) assertions.Access { return at(behind(t, "", "tls=terminate")) }},
+		{name: "a client certificate is asked for, and given", exit: 0, by: connects, want: assertions.Safe, says: "12 connects", fact: "a client certificate is asked for",
+			at: func(t *testing.T) assertions.Access {
+				a := ca.at(natsd(t, ca.verifying))
+				a.Cert, a.Key = ca.client(t)
+				return a
+			}},
+		{name: "a client certificate is asked for, and missing", exit: 1, by: connects, want: assertions.Unsafe, says: "12 of 12 connects failed", fact: "a certificate with --tlscert and --tlskey where one is asked for",
+			at: func(t *testing.T) assertions.Access { return ca.at(natsd(t, ca.verifying)) }},
+		{name: "the right nkey", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
+			at: func(t *testing.T) assertions.Access {
+				pair, err := nkeys.CreateUser()
+				if err != nil {
+					t.Fatal(err)
+				}
+				public, _ := pair.PublicKey() // of a pair that was just made
+				seed, _ := pair.Seed()
+				a := at(natsd(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }).Addr().String())
+				a.Nkey = filepath.Join(t.TempDir(), "app.nk")
+				if err := os.WriteFile(a.Nkey, seed, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				return a
+			}},
+		{name: "the right token", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
+			at: func(t *testing.T) assertions.Access {
+				a := at(natsd(t, func(o *server.Options) { o.Authorization = "hidden-token" }).Addr().String())
+				a.User = "hidden-token" // as the nats CLI has it
+				return a
+			}},
+		{name: "a name with an address that does not answer", exit: 0, by: connects, want: assertions.Risky, says: "[::1]:",
+			at: func(t *testing.T) assertions.Access {
+				if all, err := net.LookupHost("localhost"); err != nil || !slices.Contains(all, "::1") || !slices.Contains(all, "127.0.0.1") {
+					t.Skip("localhost has one address here")
+				}
+				_, port, _ := net.SplitHostPort(natsd(t, nil).Addr().String())
+				return at("localhost:" + port)
 			}},
 		{name: "the right password", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
 			at: func(t *testing.T) assertions.Access {
@@ -419,6 +465,9 @@ func authority(t *testing.T) issuer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if cert, err = x509.ParseCertificate(der); err != nil {
+		t.Fatal(err)
+	}
 	path := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
 		t.Fatal(err)
@@ -442,6 +491,40 @@ func (i issuer) secured(until time.Time, first bool) func(*server.Options) {
 		o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = true, 2, first
 		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
 	}
+}
+
+// verifying wants a certificate of the client.
+func (i issuer) verifying(o *server.Options) {
+	i.secured(time.Now().Add(365*24*time.Hour), false)(o)
+	o.TLSVerify = true
+	o.TLSConfig.ClientAuth, o.TLSConfig.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
+	o.TLSConfig.ClientCAs.AddCert(i.cert)
+}
+
+// client is a client's certificate and key, as files.
+func (i issuer) client(t *testing.T) (cert, key string) {
+	t.Helper()
+	pair, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "lbtest client"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, i.cert, &pair.PublicKey, i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(pair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
 }
 
 func (i issuer) at(s *server.Server) assertions.Access {
