@@ -45,12 +45,13 @@ var Canaries = &Observation{Name: "canary", Strikes: true, Watch: func(ctx conte
 		if t.Terms.Idle == 0 || c.addr == "" {
 			continue
 		}
+		began := nest.before()
 		near, far, err := nest.pair(ctx, c.addr)
 		if err != nil {
 			rec.Add(Event{From: Probe, Kind: "unopened", Conn: c.name, Why: err.Error()})
 			continue
 		}
-		silent = append(silent, func() { keepSilent(ctx, t.Terms, rec, c.name, near, far) })
+		silent = append(silent, func() { keepSilent(ctx, t.Terms, rec, c.name, began, near, far) })
 	}
 	for _, watch := range silent {
 		wg.Go(watch)
@@ -104,6 +105,10 @@ func (n *nest) leave() {
 	n.within.Wait()
 	_ = n.canary.Backend.SetDeadline(time.Time{})
 }
+
+// before is a moment before which no timer of a connection begins that is opened now: greeting it takes time, and what the
+// balancer does by then is not early.
+func (n *nest) before() time.Time { return time.Now().Add(n.canary.Patience) }
 
 // pair opens a connection through the balancer and returns both its ends, with nothing under way between them.
 func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err error) {
@@ -336,10 +341,9 @@ func fillUp(ctx context.Context, t Target, rec *Recorder, f family, size int) {
 
 // keepSilent says nothing until the idle timeout and a quarter have passed, then speaks once from the
 // near end, and writes down how each end found the connection to be.
-func keepSilent(ctx context.Context, terms Terms, rec *Recorder, name string, near, far net.Conn) {
+func keepSilent(ctx context.Context, terms Terms, rec *Recorder, name string, began time.Time, near, far net.Conn) {
 	defer near.Close()
 	defer far.Close()
-	began := time.Now()
 	deadline := began.Add(terms.Idle + terms.Idle/4 + late)
 	var wg sync.WaitGroup
 	ends := make([]string, 2)
@@ -409,6 +413,7 @@ func mannerOf(err error) string {
 
 // chat keeps a connection busy through whatever happens, and comes back after it ends.
 func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
+	began := n.before()
 	near, far, err := n.pair(ctx, t.Canary.Addr)
 	if err != nil {
 		rec.Add(Event{From: Probe, Kind: "unopened", Conn: "chatting", Why: err.Error()})
@@ -422,7 +427,6 @@ func chat(ctx context.Context, t Target, rec *Recorder, n *nest) error {
 	stop := context.AfterFunc(ctx, func() { _ = near.SetDeadline(time.Now()) })
 	defer stop()
 
-	began := time.Now()
 	struck := make(chan error, 1)
 	over := make(chan struct{})
 	go func() {

@@ -283,7 +283,7 @@ func TestKeepSilent(t *testing.T) {
 			rec := NewRecorder()
 			var wg sync.WaitGroup
 			wg.Go(func() { c.balance(f) })
-			keepSilent(t.Context(), short, rec, "silent", near, far)
+			keepSilent(t.Context(), short, rec, "silent", time.Now(), near, far)
 			f.close(false)
 			wg.Wait()
 			var got []seen
@@ -306,7 +306,7 @@ func TestKeepSilentSaysNothingOfARunThatWasInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	rec := NewRecorder()
-	keepSilent(ctx, Terms{Idle: time.Hour}, rec, "silent", near, far)
+	keepSilent(ctx, Terms{Idle: time.Hour}, rec, "silent", time.Now(), near, far)
 	if events := rec.Events(); len(events) > 0 {
 		t.Errorf("%+v", events)
 	}
