@@ -15,7 +15,7 @@ func init() {
 			"half-open member swallows requests, and what the client publishes is lost. Where the next packet draws an RST, the next PING or message pays. Measured from the " +
 			"moment the balancer ended the connection without saying so until the client knew, against the (max out + 1) intervals of the faster of the two sides.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry"},
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: resting,
 		Judge:   judgeClientNotices,
 		Hostile: []string{"idle-timeout=50s", "idle-expiry=silent"},

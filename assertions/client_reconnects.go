@@ -14,7 +14,7 @@ func init() {
 		Explain: "nats.go with one address waits 2 s and up to 100 ms before it dials again, then restores its subscriptions. Measured for every application: the time from the " +
 			"loss (or the event's end, if that came later) until it is connected, to which server that led, and whether what is published to it, by it, or asked of it arrives again.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime", "balance", "stall", "outage", "restart", "drain"},
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: working,
 		Idle:    resting,
 		Judge:   judgeReconnects,

@@ -13,7 +13,7 @@ func init() {
 			"A balancer whose idle timeout is shorter cuts healthy clients; each cut costs the client's reconnect wait of 2 s, and a subscriber what is published meanwhile. " +
 			"Five idle subscribers, five receivers, five clients that speak just after a PING, and a queue group with its asker are left alone; their connections' ends are counted.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive", "max-lifetime"},
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: resting,
 		Judge:   judgeStaysConnected,
 		Hostile: []string{"idle-timeout=50s"},

@@ -12,7 +12,7 @@ func init() {
 		Explain: "nats.go tries each server 60 times by default, 2 s and up to 100 ms apart, and then closes the connection for ever: with one address, two minutes of refused " +
 			"connects end an application until somebody restarts it. Counted are the applications that gave up, and those that were not back 30 s after the balancer was.",
 		Speaks:  []string{"outage", "restart"},
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: working,
 		Judge:   judgeSurvives,
 		Hostile: []string{"outage=8s", "client:max-reconnects=2"},

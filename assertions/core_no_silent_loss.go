@@ -13,7 +13,7 @@ func init() {
 			"balancer, at every node. What cannot be delivered while an event leaves no connection is reported but not held against the balancer; a stall or a reload only delays, so there " +
 			"every message counts, and so does each after a quiet spell.",
 		Speaks:  speaks(ofIdling, ofCarrying, ofStanding...),
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: working,
 		Idle:    resting,
 		Judge:   func(h History) []Finding { return judgeCarried(h, ofMessages, "message", "heard") },

@@ -8,7 +8,7 @@ func init() {
 			"its PINGs tell; and while all members dial again, requests are refused for want of responders. Three members and one client that asks are behind the balancer, and one caller at " +
 			"every node asks past it. Requests that are never answered are counted; a late answer is a delay.",
 		Speaks:  speaks(ofIdling, ofCarrying, ofStanding...),
-		Links:   []string{"clients"},
+		Links:   []string{"clients", "websocket"},
 		Observe: working,
 		Idle:    resting,
 		Judge:   func(h History) []Finding { return judgeCarried(h, ofRequests, "request", "answered") },
