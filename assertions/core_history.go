@@ -207,8 +207,7 @@ func quietClientAdvice(t Terms) []Advice {
 		// A server that heard something leaves a PING out, so two intervals must fit into one idle timeout.
 		if ping := (idle * 2 / 5).Truncate(100 * time.Millisecond); ping >= 500*time.Millisecond {
 			text := trimmed(ping)
-			advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("ping_interval: %q  # more than two of them must fit into the idle timeout", text),
-				Nats: map[string]string{"ping_interval": text}},
+			advice = append(advice, pingAdvice(t, text),
 				Advice{Target: "client", Text: fmt.Sprintf("a ping interval of %s (nats.go: nats.PingInterval), where the server is not yours", text)})
 		}
 		longer := trimmed((usual * 5 / 4).Round(time.Second))
@@ -224,6 +223,16 @@ func quietClientAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards clients", Set: map[string]string{"max-lifetime": "none"}})
 	}
 	return advice
+}
+
+// pingAdvice is the servers' interval for the clients that cross the balancer. Websocket clients have one to themselves.
+func pingAdvice(t Terms, interval string) Advice {
+	if slices.Contains(t.Links, "websocket") {
+		return Advice{Target: "nats-server", Text: fmt.Sprintf("websocket { ping_interval: %q }  # 2.11.12, 2.12.3; more than two of them must fit into the idle timeout", interval),
+			Nats: map[string]string{"websocket.ping_interval": interval}}
+	}
+	return Advice{Target: "nats-server", Text: fmt.Sprintf("ping_interval: %q  # more than two of them must fit into the idle timeout", interval),
+		Nats: map[string]string{"ping_interval": interval}}
 }
 
 // appAdvice is what helps applications against an event, or against what the balancer does to their connections.

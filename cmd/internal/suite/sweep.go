@@ -65,6 +65,10 @@ var sweeps = map[string][][]string{
 		// Clients wait 2 s for the answer to their upgrade.
 		{"inspection=wait-end", "inspection-delay=1s"}, {"inspection=wait-end", "inspection-delay=3s"},
 		{"proxy-protocol=v2"}, {"bandwidth=1MB/s"}, {"latency=20ms"},
+		// What HTTP balancers give a websocket once it is one: less than the two minutes between two pings, and more. The client and
+		// the server each send them.
+		{"idle-timeout=50s"}, {"idle-timeout=60s", "idle-expiry=rst"}, {"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=1h"},
+		{"restart=reload"}, {"restart=crash"}, {"stall=1s"}, {"outage=5s"},
 	},
 }
 
