@@ -13,12 +13,15 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/Shopify/toxiproxy/v2"
 	natsserver "github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 	"github.com/rs/zerolog"
 )
 
@@ -87,8 +90,8 @@ func playBackends() {
 // exchanged is what "swap" sends each way: what a connection in use has filled buffers with.
 const exchanged = 256 << 10
 
-// serveTCP does what the first line asks for: "sink" takes everything; "swap" takes a '.' as a sign of life, answers
-// a '?' with the same, and takes and gives exchanged bytes after any other. A PROXY header before it is taken for granted.
+// serveTCP does what the first line asks for: "sink" takes everything; "swap" takes a '.' as a sign of life, and takes and gives
+// exchanged bytes after any other. A PROXY header before it is taken for granted.
 func serveTCP(c net.Conn) {
 	defer c.Close()
 	line := ""
@@ -113,11 +116,7 @@ func serveTCP(c net.Conn) {
 		if _, err := c.Read(one); err != nil {
 			return
 		}
-		switch one[0] {
-		case '.':
-			continue
-		case '?':
-			c.Write(one)
+		if one[0] == '.' {
 			continue
 		}
 		if _, err := io.CopyN(io.Discard, c, exchanged); err != nil {
@@ -141,29 +140,45 @@ func playToxiproxy(upstreams []string) {
 	json.NewEncoder(os.Stdout).Encode(addresses{Nats: listens[0], TCP: listens[1]})
 }
 
-// playClients holds connections, says how many, and then, for each line it is told, how many of them live.
-func playClients(addr, number string) {
+// playClients connects NATS clients, says how many, and then, for each line it is told, how many of them have been
+// connected ever since and answer.
+func playClients(url, number string) {
 	n, err := strconv.Atoi(number)
 	if err != nil {
 		panic(err)
 	}
-	all, err := holding(addr, n)
-	if err != nil {
-		panic(err)
+	all := make([]*nats.Conn, n)
+	each := func(do func(i int) bool) {
+		var well atomic.Int64
+		var hands sync.WaitGroup
+		next := make(chan int)
+		for range 64 { // at once, which two cores serve within a client's timeout
+			hands.Go(func() {
+				for i := range next {
+					if do(i) {
+						well.Add(1)
+					}
+				}
+			})
+		}
+		for i := range n {
+			next <- i
+		}
+		close(next)
+		hands.Wait()
+		fmt.Println(well.Load())
 	}
-	fmt.Println(len(all))
+	each(func(i int) bool {
+		var err error
+		if all[i], err = nats.Connect(url); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		return err == nil
+	})
 	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
-		alive := 0
-		for _, c := range all {
-			c.SetDeadline(time.Now().Add(10 * time.Second))
-			c.Write([]byte{'?'})
-		}
-		for _, c := range all {
-			if n, _ := c.Read(make([]byte, 1)); n == 1 {
-				alive++
-			}
-		}
-		fmt.Println(alive)
+		each(func(i int) bool {
+			return all[i] != nil && all[i].FlushTimeout(10*time.Second) == nil && all[i].Stats().Reconnects == 0
+		})
 	}
 	os.Exit(0)
 }
