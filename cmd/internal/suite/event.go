@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,9 @@ func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) f
 	switch {
 	case l.cut:
 		return func(ctx context.Context) error {
+			if l.link() != topologies.Routes && !rec.Saw(assertions.Client, "connected") {
+				return nil // no application stays connected here: there is nothing to cut, and nothing to compare with
+			}
 			conn, ok := assertions.AppConnection(rec)
 			if l.link() == topologies.Routes {
 				conn, ok = assertions.PoolRoute(ctx, t, rec, t.Nodes[0])
@@ -110,10 +114,13 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 			}
 		case !o.Aside:
 			side = append(side, o)
-			if o.Strikes {
+			if o.Strikes || !o.Alone {
 				strike.awaited++
 			}
 		}
+	}
+	if !slices.ContainsFunc(side, func(o *assertions.Observation) bool { return o.Strikes }) {
+		strike.awaited = 0 // nobody takes part, and nothing happens
 	}
 	errs := make([]error, len(side))
 	for i, o := range side {
@@ -121,9 +128,12 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 			t := t
 			hand := &hand{levers: with}
 			t.Control = hand
-			if o.Strikes {
+			switch {
+			case o.Strikes:
 				hand.strike = strike
 				defer hand.leave(ctx)
+			case !o.Alone:
+				defer strike.arrive(ctx) // what takes no part in the event has its look before it
 			}
 			if err := o.Watch(ctx, t, rec); err != nil {
 				errs[i] = fmt.Errorf("watching %s: %w", o.Name, err)

@@ -82,6 +82,26 @@ func TestWhatOthersBuildOnIsWatchedFirstAndOnceMoreAtTheEnd(t *testing.T) {
 	}
 }
 
+func TestWhatTakesNoPartInTheEventIsOverBeforeIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var order []string
+		err := watch(t.Context(), []*assertions.Observation{
+			{Name: "a look", Watch: func(context.Context, assertions.Target, *assertions.Recorder) error {
+				time.Sleep(time.Second)
+				order = append(order, "look")
+				return nil
+			}},
+			{Name: "part", Strikes: true, Watch: func(ctx context.Context, t assertions.Target, _ *assertions.Recorder) error { return t.Control.Strike(ctx) }},
+		}, assertions.Target{}, assertions.NewRecorder(), levers{}, func(context.Context) error {
+			order = append(order, "event")
+			return nil
+		})
+		if got := strings.Join(order, " "); err != nil || got != "look event" {
+			t.Errorf("got %q and %v", got, err)
+		}
+	})
+}
+
 func TestARunThatCannotStartIsErroredWithTheReason(t *testing.T) {
 	for _, c := range []struct {
 		name    string
