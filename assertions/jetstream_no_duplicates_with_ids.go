@@ -10,7 +10,7 @@ func init() {
 		Name:    "jetstream/no-duplicates-with-ids",
 		Promise: "A message that is published again under the same id is stored once.",
 		Explain: "Whoever loses an ack must publish again, and cannot know whether the first time counted. The Nats-Msg-Id header has a stream drop what it has stored within its duplicate " +
-			"window: two minutes by default. Every tenth message is said twice at once, every publisher says its last message again when its connection is back, and what got lost on the way " +
+			"window: two minutes by default. Every tenth message is said twice at once, every publisher whose connection is back says again what was acknowledged last on the one before, and what got lost on the way " +
 			"is said again anyhow; in the end every number must be in its stream once. An application that is cut off for longer than the window stores its message twice.",
 		Speaks:  ofStreams,
 		Links:   []string{"clients"},

@@ -26,7 +26,7 @@ type pipeWriter struct {
 	js     jetstream.JetStream
 	stream string
 	last   int // the newest number that was said
-	since  int // the app's connection when it was
+	since  int // the app's connection when it was acknowledged
 }
 
 func newPipeWriter(a *app, stream string) (*pipeWriter, error) {
@@ -49,19 +49,19 @@ func (w *pipeWriter) write(ctx context.Context, enough <-chan struct{}, p *pipel
 			return
 		case <-tick.C:
 		}
-		if nth := w.app.connection(); nth != w.since {
-			// Who loses a connection cannot know which of the last acks were for him, and says what came last again.
-			w.since = nth
-			w.repeat(ctx, p.rec)
-		}
 		w.last++
 		began := p.rec.Now()
 		if !w.deliver(ctx, p.rec) {
 			return
 		}
 		p.acknowledged(w, w.last, p.rec.Now()-began)
+		if nth := w.app.connection(); nth != w.since {
+			// As one does that never saw the last ack of the connection before: it may have got lost with it.
+			w.since = nth
+			w.repeat(ctx, p.rec, w.last-1)
+		}
 		if w.last%sayAgain == 0 {
-			w.repeat(ctx, p.rec)
+			w.repeat(ctx, p.rec, w.last)
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (w *pipeWriter) write(ctx context.Context, enough <-chan struct{}, p *pipel
 // deliver says the newest number until it is acknowledged, as long as the context lives.
 func (w *pipeWriter) deliver(ctx context.Context, rec *Recorder) bool {
 	for ctx.Err() == nil {
-		_, err := w.say(ctx)
+		_, err := w.say(ctx, w.last)
 		switch {
 		case err == nil:
 			return true
@@ -84,13 +84,13 @@ func (w *pipeWriter) deliver(ctx context.Context, rec *Recorder) bool {
 	return false
 }
 
-// repeat says the newest number once more and writes down what the stream made of it.
-func (w *pipeWriter) repeat(ctx context.Context, rec *Recorder) {
-	if w.last == 0 {
+// repeat says a number once more that was acknowledged, and writes down what the stream made of it.
+func (w *pipeWriter) repeat(ctx context.Context, rec *Recorder, seq int) {
+	if seq == 0 {
 		return
 	}
-	ack, err := w.say(ctx)
-	e := Event{From: Client, Kind: "repeated", App: w.app.name, Stream: w.stream, Seq: w.last, How: "stored"}
+	ack, err := w.say(ctx, seq)
+	e := Event{From: Client, Kind: "repeated", App: w.app.name, Stream: w.stream, Seq: seq, How: "stored"}
 	switch {
 	case err != nil:
 		e.How, e.Why = "unanswered", err.Error()
@@ -103,9 +103,9 @@ func (w *pipeWriter) repeat(ctx context.Context, rec *Recorder) {
 // errRenewed is no failure of a publish: its connection was lost under it, and is back.
 var errRenewed = errors.New("the connection was made again")
 
-// say publishes the newest number under its id and waits for the ack, but no longer than until a connection that was lost
+// say publishes a number under its id and waits for the ack, but no longer than until a connection that was lost
 // meanwhile is back: what was said into the old one may have got lost with it.
-func (w *pipeWriter) say(ctx context.Context) (*jetstream.PubAck, error) {
+func (w *pipeWriter) say(ctx context.Context, seq int) (*jetstream.PubAck, error) {
 	limited, cancel := context.WithTimeout(ctx, publishWait)
 	defer cancel()
 	asked, forget := context.WithCancelCause(limited)
@@ -122,7 +122,7 @@ func (w *pipeWriter) say(ctx context.Context) (*jetstream.PubAck, error) {
 			}
 		}()
 	}
-	ack, err := w.js.Publish(asked, "to."+w.stream, []byte(strconv.Itoa(w.last)), jetstream.WithMsgID(w.stream+"-"+strconv.Itoa(w.last)))
+	ack, err := w.js.Publish(asked, "to."+w.stream, []byte(strconv.Itoa(seq)), jetstream.WithMsgID(w.stream+"-"+strconv.Itoa(seq)))
 	if err != nil && errors.Is(context.Cause(asked), errRenewed) {
 		return nil, errRenewed
 	}
