@@ -67,7 +67,7 @@ func lossAdvice(t Terms) []Advice {
 	if slices.Contains(t.Links, "routes") || len(t.Links) == 0 {
 		return eventAdvice(t)
 	}
-	return streamAdvice(t)
+	return publishAdvice(t)
 }
 
 // uncompared returns a stream with acknowledged messages whose copies were not all seen, or of which no

@@ -37,13 +37,13 @@ func judgePublishAcked(h History) []Finding {
 	measured := []Measure{count("published", sent, "messages"), count("publishes_unacknowledged", missing, "messages"),
 		count("publishes_failed", len(failed), "messages"), seconds("longest_ack_gap", gap)}
 	acks := fmt.Sprintf("longest gap between acks %s (stream %s; control %s)", spoken(gap), stream, spoken(usual))
-	risky := Finding{Verdict: Risky, Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(failed)}
+	risky := Finding{Verdict: Risky, Measured: measured, Advice: publishAdvice(h.Terms), Evidence: sample(failed)}
 	switch {
 	case sent == 0:
 		return unseen("nothing was published to a stream, or not to the end")
 	case missing > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s never acknowledged within 30 s of the end%s", missing, plural(sent, "message"), firstFailure(failed)),
-			Measured: measured, Advice: streamAdvice(h.Terms), Evidence: sample(failed), Firm: true}}
+			Measured: measured, Advice: publishAdvice(h.Terms), Evidence: sample(failed), Firm: true}}
 	case len(h.Kind(Client, "flowing")) == 0:
 		return unseen("nobody saw whether publishing worked in the end")
 	case len(failed) > usualFailed:
@@ -126,7 +126,7 @@ func streamAdvice(t Terms) []Advice {
 		// Two pings and a bit fit into one idle timeout, so that a late or lost one does not matter.
 		ping := trimmed((t.Real(t.Idle) * 2 / 5).Truncate(100 * time.Millisecond))
 		advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("ping_interval: %q  # below half the balancer's idle timeout", ping), Nats: map[string]string{"ping_interval": ping}},
-			Advice{Target: "client", Text: fmt.Sprintf("nats.PingInterval(%s), or heartbeats of consumers as often: jetstream.PullHeartbeat, IdleHeartbeat", ping)})
+			Advice{Target: "client", Text: fmt.Sprintf("pings every %s (nats.PingInterval), or heartbeats of consumers as often (jetstream.PullHeartbeat, IdleHeartbeat)", ping)})
 	}
 	if t.Lifetime > 0 {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards clients", Set: map[string]string{"max-lifetime": "none"}})
@@ -137,7 +137,14 @@ func streamAdvice(t Terms) []Advice {
 	if t.Struck("restart=crash") {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on", Set: map[string]string{"restart": "reload"}})
 	}
-	return append(advice,
-		Advice{Target: "client", Text: "nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true): an application outlasts what the balancer goes through"},
-		Advice{Target: "client", Text: "jetstream.WithMsgID, and publish again under the same id what was not acknowledged: an error does not say that nothing was stored"})
+	if len(t.Strikes) > 0 {
+		advice = append(advice, Advice{Target: "client", Text: "nats.MaxReconnects(-1) and nats.RetryOnFailedConnect(true): an application outlasts what the balancer goes through"})
+	}
+	return advice
+}
+
+// publishAdvice is what helps those who publish to streams through a balancer.
+func publishAdvice(t Terms) []Advice {
+	return append(streamAdvice(t), Advice{Target: "client",
+		Text: "jetstream.WithMsgID, and publish again under the same id what was not acknowledged: an error does not say that nothing was stored"})
 }

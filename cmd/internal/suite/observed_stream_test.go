@@ -44,7 +44,7 @@ func init() {
 	rows("idle-timeout=20s", isRisky, acked)
 	// A connection that is gone without a word: publishes fail, and nobody knows why.
 	rows("idle-timeout=3s idle-expiry=silent", isUnsafe, acked)
-	rows("max-lifetime=5s", isRisky, acked, resumed)
+	rows("max-lifetime=5s", isRisky, acked)
 	rows("max-lifetime=5s", isSafe, lost)
 }
 
