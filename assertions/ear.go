@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,6 +27,18 @@ const (
 	// pushBeat is how often a push consumer is told that nothing is new: nats.go's choice for ordered ones.
 	pushBeat = 5 * time.Second
 )
+
+// streamPublisher begins the names of the applications that publish to streams, streamKeeper is that of the one that writes
+// to the bucket.
+const (
+	streamPublisher = "stream-publisher-"
+	streamKeeper    = "stream-keeper"
+)
+
+// ofPipeline tells the events of applications that use streams from those of others in the same lab.
+func ofPipeline(e Event) bool {
+	return strings.HasPrefix(e.App, streamPublisher) || slices.Contains([]string{streamKeeper, pullKind, pushKind, orderedKind, watcherKind}, e.App)
+}
 
 // ear is one consumer, and what reached it.
 type ear struct {

@@ -63,8 +63,9 @@ func judgeDuplicates(h History) []Finding {
 	measured := []Measure{count("publishes_repeated", said, "messages"), count("stored_twice", len(twice), "messages")}
 	switch {
 	case len(twice) > 0:
+		without := costOfCut(History{Events: h.Filter(ofPipeline)})
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s stored twice, of %d that were published again under the same id (longest without a connection: %s)",
-			plural(len(twice), "message"), said, spoken(costOfCut(h))), Measured: measured, Advice: windowAdvice(costOfCut(h)), Evidence: sample(twice), Firm: true}}
+			plural(len(twice), "message"), said, spoken(without)), Measured: measured, Advice: windowAdvice(without), Evidence: sample(twice), Firm: true}}
 	case len(acked) == 0:
 		return skip("nothing was acknowledged, so nothing can be there twice")
 	case silent != "":

@@ -62,7 +62,7 @@ func judgeUnready(h History) ([]Finding, bool) {
 		return unseen("stream " + e.Stream + ", which is made past the balancer, could not be used: " + e.Why), false
 	}
 	for _, kind := range []string{"unconnected", "unconsumed"} {
-		if missing := h.Kind(Client, kind); len(missing) > 0 {
+		if missing := h.Filter(func(e Event) bool { return e.From == Client && e.Kind == kind && ofPipeline(e) }); len(missing) > 0 {
 			what := map[string]string{"unconnected": "could not connect", "unconsumed": "could not begin to consume"}[kind]
 			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s %s within %s: %s", plural(len(missing), "application"), what, spoken(entering), missing[0].Why),
 				Advice: streamAdvice(h.Terms), Evidence: sample(missing), Firm: true}}, false
@@ -98,11 +98,13 @@ func usualGap(control History) time.Duration {
 	return max(gap, costOfCut(control))
 }
 
-// costOfCut is how long an application of the control was without a connection.
+// costOfCut is how long an application of the control was without a connection, but for the one that gives its own up.
 func costOfCut(control History) time.Duration {
 	var longest time.Duration
 	for _, e := range control.Kind(Client, "reconnected") {
-		longest = max(longest, e.Took)
+		if e.App != returner {
+			longest = max(longest, e.Took)
+		}
 	}
 	return longest
 }

@@ -123,7 +123,7 @@ func (p *pipeline) createBucket(ctx context.Context) (jetstream.KeyValue, error)
 
 func (p *pipeline) close() {
 	for _, a := range p.apps {
-		a.Close()
+		a.leave()
 	}
 	p.replicated.close()
 }
@@ -132,9 +132,9 @@ func (p *pipeline) close() {
 func (p *pipeline) begin(ctx context.Context) bool {
 	var names []string
 	for i := range publishers {
-		names = append(names, "publisher-"+strconv.Itoa(i+1))
+		names = append(names, streamPublisher+strconv.Itoa(i+1))
 	}
-	names = append(names, "keeper", pullKind, pushKind, orderedKind, watcherKind)
+	names = append(names, streamKeeper, pullKind, pushKind, orderedKind, watcherKind)
 	p.apps = make([]*app, len(names))
 	limited, cancel := context.WithTimeout(ctx, entering)
 	defer cancel()
