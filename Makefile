@@ -44,9 +44,10 @@ endif
 integration: ## the long suites: every calibration point on real NATS, nothing left out
 	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
 
-fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on
+fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on, and NATS behind both
 	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
 	LBTEST_REQUIRE_REAL_LB=1 LBTEST_AGREEMENTS="$$table" $(GO) test -count=1 -run TheSimulationAgrees $(TESTFLAGS) ./proxies/fidelity && cat "$$table"
+	LBTEST_REQUIRE_REAL_LB=1 $(GO) test -count=1 -run TestRealBalancersGetTheSameVerdicts $(TESTFLAGS) ./cmd/internal/suite
 
 lint: ## gofmt, go vet and staticcheck, for Linux and for macOS, and go.mod
 	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }

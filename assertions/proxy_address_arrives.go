@@ -127,7 +127,10 @@ func judgeAddressArrives(h History) []Finding {
 	for _, e := range known {
 		if e.Addr != e.Caller {
 			others = append(others, e)
-			if !balancers[e.Addr] {
+			switch {
+			case len(balancers) == 0: // whose addresses nobody knows
+				whom = "an address that is not theirs"
+			case !balancers[e.Addr]:
 				whom = "an address that is neither theirs nor the balancer's"
 			}
 		}

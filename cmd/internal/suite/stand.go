@@ -37,6 +37,10 @@ type stand struct {
 
 // opened opens a lab's balancer where its runtime has a place for it.
 func opened(ctx context.Context, rt topologies.Runtime, nodes []string, order opening, note func(proxies.Event)) (stand, error) {
+	if p, ok := rt.(placer); ok {
+		b, err := p.place(order, note)
+		return stand{balancer: b, outside: "127.0.0.1"}, err
+	}
 	host, ok := rt.(topologies.Host)
 	if !ok {
 		b, err := proxies.Listen(order.profile.Scaled(order.factor), order.fronts, note)
@@ -54,6 +58,11 @@ func opened(ctx context.Context, rt topologies.Runtime, nodes []string, order op
 		return stand{}, errors.Join(err, running.Close())
 	}
 	return stand{balancer: r, behind: running, outside: running.Outside()}, nil
+}
+
+// placer is a runtime that puts a balancer of its own before the nodes, in the place of the simulated one.
+type placer interface {
+	place(order opening, note func(proxies.Event)) (balancer, error)
 }
 
 // opening is what a balancer is opened with.
