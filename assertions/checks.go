@@ -94,7 +94,7 @@ func connectsAt(h History) []Finding {
 	found := judgeConnects(h)
 	f := &found[0]
 	f.Measured = append(f.Measured, measured...)
-	f.Firm = slices.ContainsFunc(failed, func(e Event) bool { return !strings.HasPrefix(e.Why, "timeout") })
+	f.Firm = slices.ContainsFunc(failed, func(e Event) bool { return !fromSlowness(e.Why) })
 	if f.Verdict == Risky {
 		_, slowest, _ := greeted(h)
 		f.Got = fmt.Sprintf("a connect took %s, of which the way explains %s", spoken(slowest), small(h.Control.Events[0].Took))
@@ -115,6 +115,11 @@ func connectsAt(h History) []Finding {
 		f.Advice = append(f.Advice, Advice{Target: "load-balancer", Text: "no address in DNS that does not answer: a client tries it first in one of as many starts as there are addresses, and waits"})
 	}
 	return found
+}
+
+// fromSlowness reports whether a connect may have failed so for want of CPU here: the other side loses patience too.
+func fromSlowness(why string) bool {
+	return slices.ContainsFunc([]string{"timeout", "end of file", "connection reset"}, func(words string) bool { return strings.HasPrefix(why, words) })
 }
 
 // distance stands for a control: what a connect takes through nothing, from here. A client connects, hears INFO,
