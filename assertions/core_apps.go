@@ -77,7 +77,7 @@ func (c *troupe) enter(kind string, nth int) (*app, bool) {
 	name := fmt.Sprintf("%s-%d", kind, nth)
 	p, err := c.t.open(c.rec, c.account, name)
 	if err != nil {
-		c.rec.Add(Event{From: Client, Kind: "unconnected", App: name, Why: err.Error()})
+		c.rec.Add(Event{From: Client, Kind: "unconnected", App: name, Why: failure(err)})
 		return nil, false
 	}
 	c.mu.Lock()

@@ -73,6 +73,10 @@ var resting = &Observation{Name: "resting applications", Alone: true,
 			return err
 		}
 		rec.Add(Event{From: Lab, Kind: "watching", Why: "resting"})
+		if rec.Saw(Client, "unconnected") {
+			c.conclude("resting") // who never got a connection does not rest on it
+			return ctx.Err()
+		}
 		end := rec.Now() + t.Terms.slumber()
 		var all sync.WaitGroup
 		for _, s := range sleepers {
