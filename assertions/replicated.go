@@ -206,7 +206,7 @@ func (r *replicated) compare(ctx context.Context) {
 		seen := map[string]map[string]copied{}
 		for _, n := range r.t.Nodes {
 			var j jsz
-			if ask(limited, n, "/jsz?streams=true&acc="+account.Name, &j) != nil {
+			if ask(limited, n, "/jsz?streams=true&acc="+account.id(), &j) != nil {
 				return false
 			}
 			for _, a := range j.Accounts {

@@ -36,6 +36,9 @@ var sweeps = map[string][][]string{
 		{"proxy-protocol=v2"}, {"proxy-protocol=v2", "nats:proxy_protocol=true"}, {"proxy-protocol=doubled", "nats:proxy_protocol=true"},
 		// What checks cost healthy nodes; what they are for comes with a node that fails.
 		{"health-check=tcp", "node-fault=none"}, {"health-check=connect", "node-fault=none"}, {"health-check=connect", "node-fault=none", "nats:proxy_protocol=true"},
+		// TLS that is passed on, with certificates of clients and with servers that let either side begin, and TLS that
+		// ends at the balancer while ordinary clients wait for INFO.
+		{"tls=passthrough", "nats:tls.verify_and_map=true"}, {"tls=passthrough", "nats:tls.handshake_first=auto"}, {"tls=terminate"}, {"tls=re-encrypt"},
 		// Addresses past the balancer, which clients learn by gossip.
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 		{"balance=least-connections"}, {"balance=random"}, {"balance=source-hash"},
