@@ -27,6 +27,7 @@ type Event struct {
 	From Source        `json:"from"`
 	Kind string        `json:"kind"`
 
+	By      string        `json:"by,omitempty"`      // the observation that saw it, of what clients and servers did
 	Node    string        `json:"node,omitempty"`    // where it was seen, or who published
 	Peer    string        `json:"peer,omitempty"`    // the other node, or who received
 	App     string        `json:"app,omitempty"`     // the application of ours that saw it
@@ -56,6 +57,16 @@ type History struct {
 	Events []Event
 	// Control is the same observation behind a balancer that does nothing; nil for the control itself.
 	Control *History
+}
+
+// Of is what one observation wrote down, with what the lab, the balancer and its canaries did, in the control as well.
+func (h History) Of(o *Observation) History {
+	h.Events = h.Filter(func(e Event) bool { return e.seenBy(o.Name) })
+	if h.Control != nil {
+		control := h.Control.Of(o)
+		h.Control = &control
+	}
+	return h
 }
 
 // Filter returns the events for which keep is true, in order.
@@ -104,6 +115,12 @@ func (h History) control() History {
 
 // Recorder collects the events of one lab. It may be used from many goroutines.
 type Recorder struct {
+	*timeline
+	by string // the observation that writes; "" for the lab
+}
+
+// timeline is what all recorders of a lab write on.
+type timeline struct {
 	began time.Time
 
 	mu     sync.Mutex
@@ -113,7 +130,21 @@ type Recorder struct {
 
 // NewRecorder starts a timeline now.
 func NewRecorder() *Recorder {
-	return &Recorder{began: time.Now()}
+	return &Recorder{timeline: &timeline{began: time.Now()}}
+}
+
+// For is the same timeline as one observation writes and sees it: what clients and servers of others did is none of
+// its business.
+func (r *Recorder) For(o *Observation) *Recorder {
+	if o.First {
+		return r // what all others build on
+	}
+	return &Recorder{timeline: r.timeline, by: o.Name}
+}
+
+// seenBy reports whether an observation may see an event, and with it the judges of what it watched.
+func (e Event) seenBy(observation string) bool {
+	return e.By == "" || observation == "" || e.By == observation
 }
 
 // Add writes an event; its time is now unless At is set.
@@ -124,6 +155,9 @@ func (r *Recorder) Add(e Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.ID = fmt.Sprintf("e%d", len(r.events)+1)
+	if e.From == Client || e.From == Server {
+		e.By = r.by
+	}
 	r.events = append(r.events, e)
 	if r.grown != nil {
 		close(r.grown)
@@ -148,14 +182,14 @@ func (r *Recorder) Len() int {
 func (r *Recorder) Saw(from Source, kind string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.events, func(e Event) bool { return e.From == from && e.Kind == kind })
+	return slices.ContainsFunc(r.events, func(e Event) bool { return e.From == from && e.Kind == kind && e.seenBy(r.by) })
 }
 
 // SawAny reports whether an event was written for which want is true.
 func (r *Recorder) SawAny(want func(Event) bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.ContainsFunc(r.events, want)
+	return slices.ContainsFunc(r.events, func(e Event) bool { return e.seenBy(r.by) && want(e) })
 }
 
 // Events returns the timeline so far, by time.
@@ -173,7 +207,7 @@ func (r *Recorder) Await(ctx context.Context, place int, want func(Event) bool) 
 	for {
 		r.mu.Lock()
 		for ; place < len(r.events); place++ {
-			if e := r.events[place]; want(e) {
+			if e := r.events[place]; e.seenBy(r.by) && want(e) {
 				r.mu.Unlock()
 				return e, true
 			}

@@ -98,7 +98,7 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 	for _, o := range observations {
 		if o.Aside {
 			beside.Go(func() {
-				if err := o.Watch(besideCtx, t, rec); err != nil {
+				if err := o.Watch(besideCtx, t, rec.For(o)); err != nil {
 					aside = fmt.Errorf("watching %s: %w", o.Name, err)
 				}
 			})
@@ -109,7 +109,7 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 	for _, o := range observations {
 		switch {
 		case o.First:
-			if err := o.Watch(ctx, t, rec); err != nil {
+			if err := o.Watch(ctx, t, rec.For(o)); err != nil {
 				return fmt.Errorf("watching %s: %w", o.Name, err)
 			}
 		case !o.Aside:
@@ -135,7 +135,7 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 			case !o.Alone:
 				defer strike.arrive(ctx) // what takes no part in the event has its look before it
 			}
-			if err := o.Watch(ctx, t, rec); err != nil {
+			if err := o.Watch(ctx, t, rec.For(o)); err != nil {
 				errs[i] = fmt.Errorf("watching %s: %w", o.Name, err)
 			}
 		})
@@ -143,7 +143,7 @@ func watch(ctx context.Context, observations []*assertions.Observation, t assert
 	wg.Wait()
 	for _, o := range observations {
 		if o.After != nil && ctx.Err() == nil {
-			errs = append(errs, o.After(ctx, t, rec))
+			errs = append(errs, o.After(ctx, t, rec.For(o)))
 		}
 	}
 	enough()

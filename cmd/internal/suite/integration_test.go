@@ -286,7 +286,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := a.Judge(h)[0]
+	f := a.Judge(h.Of(a.Observe))[0]
 	if want := "3 of "; f.Verdict != assertions.Unsafe || !strings.HasPrefix(f.Got, want) {
 		t.Errorf("got %s: %s; want unsafe: %s…", f.Verdict, f.Got, want)
 	}

@@ -72,7 +72,7 @@ func TestABelievingClientIsMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := a.Judge(h)[0]
+	f := a.Judge(h.Of(a.Observe))[0]
 	if want := "4 of 8 clients that trust nobody"; f.Verdict != assertions.Unsafe || !strings.HasPrefix(f.Got, want) {
 		t.Errorf("got %s: %s; want unsafe: %s…", f.Verdict, f.Got, want)
 	}

@@ -122,7 +122,7 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, b := range broken {
-		if f := judges[i].Judge(h)[0]; f.Verdict != assertions.Unsafe || !strings.Contains(f.Got, b.says) {
+		if f := judges[i].Judge(h.Of(judges[i].Observe))[0]; f.Verdict != assertions.Unsafe || !strings.Contains(f.Got, b.says) {
 			t.Errorf("%s: got %s: %s; want unsafe: …%s…", b.assertion, f.Verdict, f.Got, b.says)
 		}
 	}

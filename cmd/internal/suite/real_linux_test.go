@@ -146,7 +146,7 @@ func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) {
 			histories[i].Control = &histories[2]
 		}
 		for _, a := range l.judged {
-			actual, simulated := a.Judge(histories[0])[0], a.Judge(histories[1])[0]
+			actual, simulated := a.Judge(histories[0].Of(a.Observe))[0], a.Judge(histories[1].Of(a.Observe))[0]
 			t.Logf("%s: %s %s: %s; simulated %s: %s", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got)
 			if actual.Verdict != simulated.Verdict || actual.Unseen || simulated.Unseen {
 				t.Errorf("%s: %s is %s (%s), the simulation %s (%s)", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got)

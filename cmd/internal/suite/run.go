@@ -259,7 +259,7 @@ func (o outcome) excludes(a assertions.Assertion) error {
 	if a.MootUnder(o.histories[0].Terms) != "" {
 		return nil // without a balancer nothing of the kind happens at all
 	}
-	for _, f := range a.Judge(o.histories[0]) {
+	for _, f := range a.Judge(o.histories[0].Of(a.Observe)) {
 		if f.Verdict != assertions.Safe && !a.Absolute {
 			return fmt.Errorf("%s is %s in the control: %s", a.Name, f.Verdict, f.Got)
 		}
@@ -293,7 +293,7 @@ func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertion
 			slices.Sort(unproved)
 			return errored("the fault was not proved: %s", unproved[0]), false
 		}
-		for j, f := range a.Judge(h) {
+		for j, f := range a.Judge(h.Of(a.Observe)) {
 			if f.Unseen {
 				f = errored("%s", f.Got)
 			} else if late, starved := assertions.Starved(h); starved && !f.Firm && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
