@@ -136,8 +136,8 @@ func NewRecorder() *Recorder {
 // For is the same timeline as one observation writes and sees it: what clients and servers of others did is none of
 // its business.
 func (r *Recorder) For(o *Observation) *Recorder {
-	if o.First {
-		return r // what all others build on
+	if o == Forming || o == Gathering {
+		return r // all others build on the mesh
 	}
 	return &Recorder{timeline: r.timeline, by: o.Name}
 }
