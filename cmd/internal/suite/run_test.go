@@ -91,7 +91,9 @@ func TestWhatTakesNoPartInTheEventIsOverBeforeIt(t *testing.T) {
 				order = append(order, "look")
 				return nil
 			}},
-			{Name: "part", Strikes: true, Watch: func(ctx context.Context, t assertions.Target, _ *assertions.Recorder) error { return t.Control.Strike(ctx) }},
+			{Name: "part", Strikes: true, Watch: func(ctx context.Context, t assertions.Target, _ *assertions.Recorder) error {
+				return t.Control.Strike(ctx)
+			}},
 		}, assertions.Target{}, assertions.NewRecorder(), levers{}, func(context.Context) error {
 			order = append(order, "event")
 			return nil
