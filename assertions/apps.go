@@ -2,6 +2,8 @@ package assertions
 
 import (
 	"context"
+	"maps"
+	"slices"
 )
 
 // Gathering waits until the cluster behind the balancer is whole, which the balancer has no part in.
@@ -12,21 +14,23 @@ var Gathering = &Observation{Name: "gathering", First: true,
 	},
 }
 
-// AppConnection returns the balancer's name of an application's connection that lives.
-func AppConnection(rec *Recorder) (conn string, ok bool) {
+// AppConnections returns the balancer's names of the connections of one application of each observation, the latest that
+// connected: what each can hold an event against. The one that gives its own connections up is left alone.
+func AppConnections(rec *Recorder) []string {
 	events := rec.Events()
-	for i := len(events) - 1; i >= 0; i-- {
-		e := events[i]
-		if e.From != Client || e.Kind != "connected" || e.Caller == "" {
-			continue
-		}
-		for _, b := range events {
-			if b.From == Balancer && b.Kind == "begin" && b.Caller == e.Caller {
-				return b.Conn, true
-			}
+	began := map[string]string{} // caller → the balancer's name
+	for _, e := range events {
+		if e.From == Balancer && e.Kind == "begin" {
+			began[e.Caller] = e.Conn
 		}
 	}
-	return "", false
+	latest := map[string]string{}
+	for _, e := range events {
+		if conn := began[e.Caller]; e.From == Client && e.Kind == "connected" && conn != "" && e.App != returner {
+			latest[e.By] = conn
+		}
+	}
+	return slices.Sorted(maps.Values(latest))
 }
 
 // BusiestNode returns the node that most applications are connected to.

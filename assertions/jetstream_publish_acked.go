@@ -98,13 +98,11 @@ func usualGap(control History) time.Duration {
 	return max(gap, costOfCut(control))
 }
 
-// costOfCut is how long an application of the control was without a connection, but for the one that gives its own up.
+// costOfCut is how long an application of the control was without a connection.
 func costOfCut(control History) time.Duration {
 	var longest time.Duration
 	for _, e := range control.Kind(Client, "reconnected") {
-		if e.App != returner {
-			longest = max(longest, e.Took)
-		}
+		longest = max(longest, e.Took)
 	}
 	return longest
 }
