@@ -6,7 +6,7 @@ import (
 )
 
 func TestAnUnpluggedBackendAnswersNobodyUntilItIsPluggedIn(t *testing.T) {
-	l := start(t, with(t, "health-check=connect", "health-interval=300ms", "health-fall=2"), bothBehindOne)
+	l := start(t, with(t, "health-check=tcp", "health-interval=300ms", "health-fall=2"), bothBehindOne) // tcp: a check that connects would be taken for the client
 	client, server := l.dial("vip"), l.reached("b1")
 	if err := l.Unplug("b1"); err != nil {
 		t.Fatal(err)

@@ -479,7 +479,7 @@ func badUsage(t *testing.T, u user) {
 		{"a profile twice", lab + "--profile aws-alb --profile aws-alb", []string{"--profile aws-alb", "twice"}},
 		{"a profile that is not there", lab + "--profile ./no-such.yaml", []string{"no-such.yaml", "no such file"}},
 		{"unknown command", "lst topologies", []string{`"lst"`, "did you mean list"}},
-		{"a command of later", "validate -s nats://localhost", []string{`"validate"`, "run"}},
+		{"a command of later", "matrix --baseline main.json", []string{`"matrix"`, "run"}},
 		{"an argument too many", "run x", []string{`"x"`}},
 		{"unknown key of the server", lab + "--nats cluster.ping_intervall=2s", []string{"ping_intervall", "did you mean cluster.ping_interval"}},
 		{"a wrong value for the server", lab + "--nats cluster.ping_interval=soon", []string{"cluster.ping_interval=soon", "duration"}},

@@ -14,7 +14,7 @@ func init() {
 		row{name: "a delay that is shorter than the client's timeout", topology: clients, set: "inspection=client-first inspection-delay=1s",
 			want: isRisky, by: "inspection/first-bytes-pass", says: "INFO came after 1s", long: true},
 		// nginx: ssl_preread on, preread_timeout 1s.
-		row{name: "waiting for a ClientHello: end of file when the delay is over", topology: clients, set: "inspection=tls-hello inspection-delay=1s inspection-verdict=close",
+		row{name: "waiting for a ClientHello: end of file when the delay is over", long: true, topology: clients, set: "inspection=tls-hello inspection-delay=1s inspection-verdict=close",
 			want: isUnsafe, by: "client/connects", says: "end of file after 1s"},
 		// HAProxy: mode http before the client port.
 		row{name: "a balancer that expects HTTP of clients: 2 s", topology: clients, set: "inspection=http", want: isUnsafe, by: "client/connects", says: "timeout after 2s", long: true},

@@ -14,7 +14,7 @@ func init() {
 	)
 	more = append(more,
 		row{name: "50 s cuts quiet clients", topology: clients, set: "idle-timeout=50s", want: isUnsafe, by: stays, says: "healthy quiet clients cut"},
-		row{name: "a balancer that is back at once: messages lost, none that could be delivered", topology: clients, set: "restart=crash", want: isRisky, by: core, says: "while no connection could exist"},
+		row{name: "a balancer that is back at once: messages lost, none that could be delivered", long: true, topology: clients, set: "restart=crash", want: isRisky, by: core, says: "while no connection could exist"},
 		row{name: "50 s loses what a subscriber should hear", topology: clients, set: "idle-timeout=50s", want: isUnsafe, by: core, assert: core, says: "not heard", long: true},
 		row{name: "after 50 s a queue group is not there", topology: clients, set: "idle-timeout=50s", want: isUnsafe, by: request, assert: request, says: "not answered", long: true},
 		row{name: "each cut costs the reconnect wait", topology: clients, set: "idle-timeout=50s", want: isSafe, by: back, assert: back, says: "made again after 2.", long: true},

@@ -15,7 +15,7 @@ func init() {
 	const clients = "clients-behind-lb"
 	more = append(more,
 		// Ports are counted towards each of three nodes: seven of them are 21 clients, where one node has 20 of 20.
-		row{name: "thirty clients, ports for twenty: ten are turned away", topology: clients, clients: 30, set: "source-ports=20 balance=source-hash",
+		row{name: "thirty clients, ports for twenty: ten are turned away", long: true, topology: clients, clients: 30, set: "source-ports=20 balance=source-hash",
 			want: isUnsafe, by: "ports/all-connect", says: "10 of 30 clients did not connect: end of file"},
 		row{name: "thirty clients, ports for twenty: a proxy says so at once", topology: clients, clients: 30, set: "source-ports=20 balance=source-hash",
 			want: isSafe, by: "ports/full-is-clear", says: "10 of 30 clients found it full and were told at once: end of file", long: true},
@@ -43,7 +43,7 @@ func init() {
 		row{name: "a reload ends no connection", topology: clients, set: "restart=reload", want: isSafe, by: "client/herd-recovers", says: "no connection of 100 clients ended", long: true},
 		row{name: "least connections after a restart", topology: clients, set: "restart=crash balance=least-connections", want: isSafe, by: "client/spread-over-nodes", long: true},
 		row{name: "chance", topology: clients, set: "balance=random", want: isSafe, by: "client/spread-over-nodes", long: true},
-		row{name: "everybody behind one address", topology: clients, set: "balance=source-hash", want: isRisky, by: "client/spread-over-nodes", says: "all 100 clients are on n"},
+		row{name: "everybody behind one address", long: true, topology: clients, set: "balance=source-hash", want: isRisky, by: "client/spread-over-nodes", says: "all 100 clients are on n"},
 	)
 }
 

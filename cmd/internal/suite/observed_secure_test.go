@@ -15,7 +15,7 @@ func init() {
 	const first = "tls-first=true"
 	for _, r := range []row{
 		{name: "passthrough keeps everything", set: "tls=passthrough", nats: "tls.verify_and_map=true", want: isSafe},
-		{name: "termination, ordinary clients: 2 s", set: "tls=terminate", want: isUnsafe, by: "tls/connects", says: "timeout after 2s"},
+		{name: "termination, ordinary clients: 2 s", long: true, set: "tls=terminate", want: isUnsafe, by: "tls/connects", says: "timeout after 2s"},
 
 		{name: "passthrough keeps certificates", set: "tls=passthrough", nats: "tls.verify_and_map=true", want: isSafe, by: "tls/identity-arrives", says: "CN=acc0", long: true},
 		{name: "passthrough of a server that lets either come first, ordinary clients", set: "tls=passthrough", nats: "tls.handshake_first=auto", want: isSafe, long: true},
@@ -63,7 +63,7 @@ func TestABelievingClientIsMissed(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := s.labs[0]
-	l.beside = append(l.beside, &assertions.Observation{Name: "careless clients", Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	l.beside = append(l.beside, &assertions.Observation{Name: a.Observe.Name, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		target.TLS = target.TLS.Clone()
 		target.TLS.InsecureSkipVerify = true
 		return a.Observe.Watch(ctx, target, rec)

@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ func init() {
 			more = append(more, row{name: fmt.Sprintf("streams of applications, %s: %s", set, a), topology: clients, set: set, assert: a, by: a, want: want, long: true})
 		}
 	}
-	more = append(more, row{name: "balancer of clients killed and restarted: no acknowledged message is lost", topology: clients,
+	more = append(more, row{name: "balancer of clients killed and restarted: no acknowledged message is lost", long: true, topology: clients,
 		set: "restart=crash", assert: lost, by: lost, want: isSafe, says: "acknowledged messages read back, and replicas agree"})
 	// Everybody is back after ReconnectWait, as after one connection that is cut on the direct way.
 	rows("restart=crash", isSafe, acked, duplicate, resumed)
@@ -54,8 +55,8 @@ type sabotage func(context.Context, jetstream.JetStream) error
 // TestStreamsThatAreBrokenByHandAreUnsafe breaks each promise about streams in its own way, all in one lab: on the direct
 // way it is safe, and a judge that has never said no is not trusted.
 func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
-	if testing.Short() {
-		t.Skip("integration: starts a cluster")
+	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
+		t.Skip("long: starts clusters")
 	}
 	t.Parallel()
 	rt := embedded.New(embedded.Options{})
