@@ -100,7 +100,7 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	l := s.labs[0]
-	l.beside = append(l.beside, &assertions.Observation{Name: "saboteur", Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	l.beside = append(l.beside, &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		rec.Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "strike-over" })
 		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"))
 		if err != nil {
