@@ -93,7 +93,7 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 	var judges []assertions.Assertion
 	for _, b := range broken {
 		a, _ := assertions.Find(b.assertion)
-		judges = append(judges, a)
+		judges = append(judges, a.Over("clients"))
 	}
 	s, err := newScenario(top, origin{}, []string{"stall=1s"}, common{clients: usualClients}, judges, 1, 1)
 	if err != nil {
