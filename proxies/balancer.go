@@ -298,7 +298,7 @@ func (b *Balancer) rise() error {
 		if d.disabled.Load() {
 			continue
 		}
-		if err := d.reopen(); err != nil {
+		if err := d.reopenSoon(); err != nil {
 			return fmt.Errorf("opening frontend %s again: %w", d.Name, err)
 		}
 		if len(d.backends) > 0 {

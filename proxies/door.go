@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -64,6 +65,16 @@ func (d *door) reopen() error {
 	}
 	d.listener, err = newListener(l.(*net.TCPListener))
 	return err
+}
+
+// reopenSoon is reopen for a door that has just been closed. A child that is being started at that moment holds a copy of
+// the listening socket until it is another program: milliseconds, or tens of them on a busy machine.
+func (d *door) reopenSoon() error {
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if err := d.reopen(); !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return err
+		}
+	}
 }
 
 // admit lets connections in, each handled in a goroutine of its own, so that none waits for another's
