@@ -9,7 +9,7 @@ import (
 // Gathering waits until the cluster behind the balancer is whole, which the balancer has no part in.
 var Gathering = &Observation{Name: "gathering", First: true,
 	Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-		awaitMesh(ctx, t, rec, back)
+		awaitLinks(ctx, t, rec, linkKinds[routeLinks], nil, back)
 		return ctx.Err()
 	},
 }

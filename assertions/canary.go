@@ -21,8 +21,8 @@ const (
 	SelfFront   = "canary-of-itself"
 )
 
-// onRoute tells the balancer's connections between nodes from the tester's own.
-func onRoute(e Event) bool {
+// balanced tells the connections that the topology has through the balancer from the tester's own.
+func balanced(e Event) bool {
 	return e.Front != CanaryFront && e.Front != ProbedFront && e.Front != SelfFront
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // chorus is one client a node and account, each of which hears all the others of its account. What one
-// of them says must cross a route to every other node; accounts matter because each uses one
+// of them says must cross a link to every other node; accounts matter because each uses one
 // connection of the route pool.
 type chorus struct {
 	rec    *Recorder
@@ -42,9 +42,9 @@ type hearing struct{ account, from, to string }
 // each is the pause between two rounds: a gap in delivery is known to that precision.
 const each = 25 * time.Millisecond
 
-func gather(t Target, rec *Recorder) (*chorus, error) {
+func gather(t Target, rec *Recorder, accounts ...Account) (*chorus, error) {
 	c := &chorus{rec: rec}
-	for _, account := range t.plain() {
+	for _, account := range accounts {
 		for _, n := range t.Nodes {
 			nc, err := t.connect(n, account)
 			if err != nil {
@@ -238,7 +238,7 @@ func (c *chorus) next() int {
 }
 
 // tune talks until everybody hears everybody, so that what is lost later was not lost for want of
-// interest. Where the mesh never became whole that does not happen, and is no error.
+// interest. Where the links never became whole that does not happen, and is no error.
 func (c *chorus) tune(ctx context.Context) {
 	const limit = 5 * time.Second // interest crosses a healthy mesh within milliseconds
 	ok := c.talk(ctx, 0, limit, nil)

@@ -12,11 +12,11 @@ func init() {
 		Name:    "core/delivery-between-all-nodes",
 		Promise: "In every account, what is published at one node is heard at every other, through the event and after it.",
 		Explain: "Each account uses one connection of the route pool, so a mesh that is only partly there delivers for some accounts and some " +
-			"pairs of nodes and is silent for others. One client an account and node publishes every 25 ms and all others listen. What " +
+			"pairs of nodes and is silent for others; a node sends to another cluster over one gateway connection of its own, and a leaf node to everybody over one. One client an account and node publishes every 25 ms and all others listen. What " +
 			"cannot be delivered while no connection can exist is reported but not held against the balancer; a stall or a reload only " +
 			"delays, so there every message counts.",
 		Speaks:  speaks(ofConnecting, ofCarrying, "max-lifetime", "stall", "outage", "restart", "drain"),
-		Links:   []string{"routes"},
+		Links:   []string{routeLinks, gatewayLinks, leafLinks},
 		Observe: talking,
 		Judge:   judgeDelivery,
 		Hostile: []string{"frontends=shared"},
@@ -45,7 +45,13 @@ func judgeDelivery(h History) []Finding {
 		return []Finding{{Verdict: Errored, Got: "nobody published during the event"}}
 	}
 	counted := lost
-	if h.Terms.Struck("outage", "restart=crash", "drain", "cut") {
+	kind := h.Terms.kind()
+	switch {
+	case !h.Terms.Struck("outage", "restart=crash", "drain", "cut"):
+	case kind.called:
+		// Gateways and leaf nodes may know several addresses to try in turn: whether they were connected was looked at.
+		counted = unexcused(h, lost)
+	default:
 		// Until the routes can be back, nothing can be delivered: the servers' own retry, and what it cost in
 		// the control.
 		// Two nodes that dial each other at the same moment both close the other's route as a duplicate and try
@@ -61,7 +67,7 @@ func judgeDelivery(h History) []Finding {
 		seconds("longest_gap", longestGap(lost)), seconds("slowest_delivery", slowest)}
 	unhealed, found := h.First(Client, "unhealed")
 	if found {
-		why := "the full mesh never formed"
+		why := kind.never
 		if formed(h, unhealed.At) {
 			why = "no full recovery within 30 s"
 			if len(h.Terms.Strikes) > 0 {
@@ -86,7 +92,7 @@ func judgeDelivery(h History) []Finding {
 	}
 	switch {
 	case len(talks(h)) == 0:
-		return unseen("nobody saw whether the routes were whole again in the end")
+		return unseen("nobody saw whether the " + kind.all + " were whole again in the end")
 	case heard+len(lost) < said:
 		return unseen(fmt.Sprintf("what became of %d of %d messages was not written down", said-heard-len(lost), said))
 	}
@@ -94,8 +100,8 @@ func judgeDelivery(h History) []Finding {
 	reference := len(unheard(h.control()))
 	switch {
 	case len(lost) > 2*reference:
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s lost in a gap of %s while no connection could exist (control: %d for one cut route)",
-			plural(len(lost), "message"), spoken(longestGap(lost)), reference), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s lost in a gap of %s while no connection could exist (control: %d for one cut %s)",
+			plural(len(lost), "message"), spoken(longestGap(lost)), reference, kind.one), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
 	case slowest > pureDelay:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%d of %d messages heard, but delayed up to %s", said-len(lost), said, spoken(slowest)),
 			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < pureDelay+tolerance}}
@@ -117,6 +123,13 @@ func struck(h History) (begin, over time.Duration) {
 		o = b
 	}
 	return b.At, o.At
+}
+
+// unexcused are the messages that were said while everything was connected, or before the event.
+func unexcused(h History, lost []Event) []Event {
+	begin, _ := struck(h)
+	apart := unlinked(h)
+	return slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && within(e.At, apart) })
 }
 
 // reconnected is how long delivery was broken by the one cut route of an event's control.

@@ -9,11 +9,11 @@ func init() {
 	register(Assertion{
 		Name:    "core/no-loss-when-quiet-then-busy",
 		Promise: "The first messages after a quiet spell reach every node.",
-		Explain: "Core NATS has no resend: what is published into a route that a balancer has just ended, or while it is being made again, is " +
-			"lost without an error. After each of five quiet spells (two, if both lost something), and at once when a route is ended, one client an account " +
+		Explain: "Core NATS has no resend: what is published into a connection between servers that a balancer has just ended, or while it is being made again, is " +
+			"lost without an error. After each of five quiet spells (two, if both lost something), and at once when a connection is ended, one client an account " +
 			"and node publishes every 25 ms and all others listen; what never arrives is counted.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime"},
-		Links:   []string{"routes"},
+		Links:   []string{routeLinks, gatewayLinks, leafLinks},
 		Observe: quietly,
 		Judge:   judgeQuietThenBusy,
 		Hostile: []string{"idle-timeout=5s", "idle-expiry=rst"},
@@ -55,7 +55,7 @@ func judgeQuietThenBusy(h History) []Finding {
 	}
 	if e, found := h.First(Client, "unhealed"); found {
 		// Every account was served; what is missing carries none of them, the system route for one.
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but the routes were not all up again within %s of a quiet spell", healingTime(h, e)),
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but the %s were not all up again within %s of a quiet spell", h.Terms.kind().all, healingTime(h, e)),
 			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: []Event{e}}}
 	}
 	usual := slowestDelivery(h.control(), "spell")
@@ -66,7 +66,7 @@ func judgeQuietThenBusy(h History) []Finding {
 	return held(fmt.Sprintf("all %d messages after %s arrived", said, plural(spells, "quiet spell")), measured...)
 }
 
-// judgeUnformed judges what was said though the mesh had never been whole.
+// judgeUnformed judges what was said though the links had never been whole.
 func judgeUnformed(h History) []Finding {
 	said := 0
 	for _, e := range saidWhen(h, unformed) {
@@ -75,9 +75,9 @@ func judgeUnformed(h History) []Finding {
 	lost := h.Filter(func(e Event) bool { return e.From == Client && e.Kind == "unheard" && e.Why == unformed })
 	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages")}
 	if len(lost) == 0 {
-		return []Finding{{Verdict: Risky, Got: "no message lost, but the full mesh never formed", Measured: measured, Advice: unformedAdvice(h), Firm: true}}
+		return []Finding{{Verdict: Risky, Got: "no message lost, but " + h.Terms.kind().never, Measured: measured, Advice: unformedAdvice(h), Firm: true}}
 	}
-	return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost, the full mesh never formed: %s", len(lost), said, deafPairs(lost)),
+	return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d messages lost, %s: %s", len(lost), said, h.Terms.kind().never, deafPairs(lost)),
 		Measured: measured, Advice: unformedAdvice(h), Evidence: sample(lost), Firm: true}}
 }
 
@@ -85,7 +85,7 @@ func saidWhen(h History, phase string) []Event {
 	return h.Filter(func(e Event) bool { return e.From == Client && e.Kind == "said" && e.Why == phase })
 }
 
-// talks are the ends of what was said after each quiet spell: whether the routes were whole again.
+// talks are the ends of what was said after each quiet spell: whether the links were whole again.
 func talks(h History) []Event {
 	return h.Filter(func(e Event) bool { return e.From == Client && (e.Kind == "healed" || e.Kind == "unhealed") })
 }

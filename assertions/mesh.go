@@ -2,75 +2,38 @@ package assertions
 
 import (
 	"context"
-	"sync"
+	"fmt"
 	"time"
 )
 
-// Forming watches the routes from the first moment until the mesh is whole, or until the peers' time is
-// up, and again when all is over. What else is watched builds on it.
-var Forming = &Observation{Name: "forming", First: true,
-	Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-		awaitMesh(ctx, t, rec, back)
-		return ctx.Err()
-	},
-	After: func(ctx context.Context, t Target, rec *Recorder) error {
-		limit := back
-		if !rec.Saw(Server, "mesh-full") {
-			limit = 5 * settle // it had its time
-		}
-		awaitMesh(ctx, t, rec, limit)
-		return ctx.Err()
-	},
+func init() {
+	linkKinds[routeLinks] = linkKind{
+		look:  func(ctx context.Context, t Target) linkage { return lookAtMesh(ctx, t) },
+		one:   "route",
+		all:   "routes",
+		whole: "full mesh", unwhole: "no full mesh", absent: "there was no full mesh", never: "the full mesh never formed",
+		connection: "route connection",
+		wholeAfter: Measure{Name: "mesh_full_after", Unit: "s"},
+		silent:     Measure{Name: "silent_ends", Unit: "routes"},
+		gap:        Measure{Name: "incomplete_pairs", Unit: "pairs"},
+		gaps:       gapsBefore,
+		cut:        Risky,
+		retry:      routeRetry,
+		pinging: func(interval string) Advice {
+			return Advice{Target: "nats-server", Text: fmt.Sprintf("cluster { ping_interval: %q }", interval), Nats: map[string]string{"cluster.ping_interval": interval}}
+		},
+		standing: towardsRoutes,
+		alone:    []Advice{directRoutes},
+	}
 }
 
-// awaitMesh looks until every pair of nodes has its whole pool and its system route and nothing has
-// changed for settle. It writes mesh-full or mesh-partial, and every route's ends.
-func awaitMesh(ctx context.Context, t Target, rec *Recorder, limit time.Duration) bool {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var whole time.Duration // since when, 0 for not
-	full := until(limited, func() bool {
-		m := lookAtMesh(limited, t)
-		now := rec.Now()
-		if !m.full(t.Terms) {
-			whole = 0
-			return false
-		}
-		if whole == 0 {
-			whole = now
-		}
-		return now-whole >= settle
-	})
-	m := lookAtMesh(ctx, t)
-	m.record(t, rec)
-	if full {
-		rec.Add(Event{At: whole, From: Server, Kind: "mesh-full"})
-	} else if ctx.Err() == nil {
-		rec.Add(Event{From: Server, Kind: "mesh-partial"})
-	}
-	return full
-}
+// routeRetry is nats-server's own pause before it dials a route again: 1 s and up to 100 ms (route.go).
+const routeRetry = 1100 * time.Millisecond
 
 // mesh is the routes of every node as its monitoring port lists them.
 type mesh map[string]routez
 
-func lookAtMesh(ctx context.Context, t Target) mesh {
-	var mu sync.Mutex
-	var wg sync.WaitGroup
-	seen := mesh{}
-	for _, n := range t.Nodes {
-		wg.Go(func() {
-			var r routez
-			if ask(ctx, n, "/routez", &r) == nil {
-				mu.Lock()
-				defer mu.Unlock()
-				seen[n.Name] = r
-			}
-		})
-	}
-	wg.Wait()
-	return seen
-}
+func lookAtMesh(ctx context.Context, t Target) mesh { return askAll[routez](ctx, t, "/routez") }
 
 // between counts the pool's and the system account's connections that a node has to a peer.
 func (m mesh) between(node, peer string) (pool, system int) {
@@ -86,7 +49,29 @@ func (m mesh) between(node, peer string) (pool, system int) {
 	return pool, system
 }
 
-func (m mesh) full(terms Terms) bool {
+// meshed returns the peers with which routes join a node: the others of its cluster.
+func (t Terms) meshed(node string) []string {
+	together := [][]string{t.Nodes}
+	if len(t.Clusters) > 0 {
+		together = nil
+		for _, c := range t.Clusters {
+			if c.LeafOf == "" {
+				together = append(together, c.Nodes)
+			}
+		}
+	}
+	var peers []string
+	for _, nodes := range together {
+		for _, n := range nodes {
+			if n == node {
+				peers = nodes
+			}
+		}
+	}
+	return peers
+}
+
+func (m mesh) whole(terms Terms) bool {
 	for _, node := range terms.Nodes {
 		if !m.fullAt(terms, node) {
 			return false
@@ -96,7 +81,7 @@ func (m mesh) full(terms Terms) bool {
 }
 
 func (m mesh) fullAt(terms Terms, node string) bool {
-	for _, peer := range terms.Nodes {
+	for _, peer := range terms.meshed(node) {
 		if pool, system := m.between(node, peer); node != peer && (pool < terms.PoolSize || system < terms.Dedicated) {
 			return false
 		}
@@ -111,14 +96,14 @@ func AwaitRoutes(ctx context.Context, t Target, n Node) bool {
 }
 
 // record writes what each node has of each peer, and the ends of every connection.
-func (m mesh) record(t Target, rec *Recorder) {
+func (m mesh) record(_ context.Context, t Target, rec *Recorder) {
 	for _, n := range t.Nodes {
-		for _, p := range t.Nodes {
-			if n.Name == p.Name {
+		for _, p := range t.Terms.meshed(n.Name) {
+			if n.Name == p {
 				continue
 			}
-			pool, system := m.between(n.Name, p.Name)
-			e := Event{From: Server, Kind: "pool", Node: n.Name, Peer: p.Name, Count: pool}
+			pool, system := m.between(n.Name, p)
+			e := Event{From: Server, Kind: "pool", Node: n.Name, Peer: p, Count: pool}
 			if system >= t.Terms.Dedicated {
 				e.How = "system"
 			}
@@ -130,27 +115,25 @@ func (m mesh) record(t Target, rec *Recorder) {
 	}
 }
 
-// PoolRoute returns the balancer's name of one connection that carries accounts of users to a node.
-func PoolRoute(ctx context.Context, t Target, rec *Recorder, n Node) (conn string, ok bool) {
-	for _, r := range lookAtMesh(ctx, t)[n.Name].Routes {
-		for _, e := range rec.Events() {
-			if r.Account == "" && e.From == Balancer && e.Kind == "begin" && e.Addr == hostPort(r.IP, r.Port) {
-				return e.Conn, true
-			}
-		}
-	}
-	return "", false
-}
-
-// systemRoutes are the addresses, as nodes see them, of the routes that belong to one account alone: the
-// system account's are never quiet in a cluster with JetStream, and carry no messages of users.
-func (m mesh) systemRoutes() map[string]bool {
+// apart are the routes that belong to one account alone: the system account's are never quiet in a cluster with JetStream,
+// and carry no messages of users.
+func (m mesh) apart() map[string]bool {
 	found := map[string]bool{}
 	for _, r := range m {
 		for _, c := range r.Routes {
 			if c.Account != "" {
 				found[hostPort(c.IP, c.Port)] = true
 			}
+		}
+	}
+	return found
+}
+
+func (m mesh) carrying(node string) []string {
+	var found []string
+	for _, r := range m[node].Routes {
+		if r.Account == "" {
+			found = append(found, hostPort(r.IP, r.Port))
 		}
 	}
 	return found

@@ -138,7 +138,9 @@ var proofs = map[string]func(h History, value string) string{
 	},
 	// Every connection is counted from its beginning; only one that has used its burst up meets the bandwidth.
 	"burst": func(h History, value string) string {
-		if !slices.ContainsFunc(h.Events, func(e Event) bool { return e.From == Balancer && e.Kind == "applied" && e.Why == "burst" && onRoute(e) }) {
+		if !slices.ContainsFunc(h.Events, func(e Event) bool {
+			return e.From == Balancer && e.Kind == "applied" && e.Why == "burst" && balanced(e)
+		}) {
 			return "no route used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
 		}
 		return ""
@@ -152,7 +154,7 @@ var proofs = map[string]func(h History, value string) string{
 	"frontends": func(h History, value string) string {
 		behind := map[string]map[string]bool{}
 		for _, e := range h.Kind(Balancer, "begin") {
-			if !onRoute(e) {
+			if !balanced(e) {
 				continue
 			}
 			if behind[e.Front] == nil {
@@ -177,7 +179,7 @@ var proofs = map[string]func(h History, value string) string{
 	"balance": func(h History, value string) string {
 		reached := map[string]bool{}
 		for _, e := range h.Kind(Balancer, "begin") {
-			if onRoute(e) {
+			if balanced(e) {
 				reached[e.Backend] = true
 			}
 		}

@@ -22,7 +22,7 @@ func judgeHeaderUnderstood(h History) []Finding {
 	all := len(presented) + len(away)
 	// What the balancer says it sent, or what a server cannot know without a header.
 	sent := h.Filter(func(e Event) bool {
-		return e.From == Balancer && e.Kind == "applied" && e.Why == "proxy-protocol" && onRoute(e) || e.From == Server && e.Kind == "known" && e.Addr == e.Caller
+		return e.From == Balancer && e.Kind == "applied" && e.Why == "proxy-protocol" && balanced(e) || e.From == Server && e.Kind == "known" && e.Addr == e.Caller
 	})
 	measured := []Measure{count("connects", all, "connections"), count("failed", len(away), "connections")}
 	header := h.Terms.Settings["proxy-protocol"]

@@ -9,16 +9,16 @@ import (
 // ping interval the silence began, so it takes several.
 const Spells = 5
 
-// unformed is when a quiet lab speaks whose mesh was never whole.
+// unformed is when a quiet lab speaks whose links were never whole.
 const unformed = "unformed"
 
-// quietly leaves the routes alone for a whole spell, again and again, and speaks up at the very moment
+// quietly leaves the links between servers alone for a whole spell, again and again, and speaks up at the very moment
 // at which the balancer ends one of them: a gap is measured, not hoped for. In the first window it only
 // watches, so that closes can be counted.
 //
 //	watch …………………… │ spell ……… (cut) │ talk until healed │ spell ……… │ talk │ …
 var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-	c, err := gather(t, rec)
+	c, err := gather(t, rec, t.plain()...)
 	if err != nil {
 		return err
 	}
@@ -36,11 +36,11 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 		rec.Add(Event{From: Client, Kind: "unhealed"})
 		return ctx.Err()
 	}
-	c.talk(ctx, 0, back+t.Terms.Notice(), wholeMesh(ctx, t, rec))
+	c.talk(ctx, 0, back+t.Terms.Notice(), wholeLinks(ctx, t, rec))
 
 	for spell, costly := 1, 0; spell <= Spells && costly < 2 && ctx.Err() == nil; spell++ {
 		// It takes all spells to say that nothing is lost; two that lost something have said enough, and so
-		// has one after which the routes do not come back.
+		// has one after which the links do not come back.
 		lost, healed := quietSpell(ctx, t, rec, c, spell)
 		if !healed {
 			break
@@ -54,12 +54,12 @@ var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.C
 
 // quietSpell reports how many messages the spell cost, and whether all was well again afterwards.
 func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell int) (lost int, healed bool) {
-	system := lookAtMesh(ctx, t).systemRoutes()
+	apart := lookAtLinks(ctx, t).apart()
 	place := rec.Len()
 	rec.Add(Event{From: Lab, Kind: "quiet-begin", Seq: spell})
 	quiet, cancel := context.WithTimeout(ctx, t.Terms.Quiet())
 	cut, ended := rec.Await(quiet, place, func(e Event) bool {
-		return e.From == Balancer && e.Kind == "expired" && onRoute(e) && !system[e.Addr]
+		return e.From == Balancer && e.Kind == "expired" && balanced(e) && !apart[e.Addr]
 	})
 	cancel()
 	e := Event{From: Lab, Kind: "quiet-end", Seq: spell}
@@ -71,10 +71,10 @@ func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell i
 	first := c.next()
 	least, limit := 10*each, back
 	if ended {
-		// A route comes back a good second after its end; one that was ended silently must first be missed.
+		// A connection comes back a good second after its end; one that was ended silently must first be missed.
 		least, limit = 1500*time.Millisecond, back+t.Terms.Notice()
 	}
-	healed = c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
+	healed = c.talk(ctx, least, limit, wholeLinks(ctx, t, rec))
 	lost = c.report(first, "spell")
 	kind := "healed"
 	if !healed {
@@ -82,16 +82,4 @@ func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell i
 	}
 	rec.Add(Event{From: Client, Kind: kind, Seq: spell})
 	return lost, healed
-}
-
-// wholeMesh asks for the mesh, but not more often than a glance apart.
-func wholeMesh(ctx context.Context, t Target, rec *Recorder) func() bool {
-	var looked time.Duration
-	whole := false
-	return func() bool {
-		if now := rec.Now(); now-looked >= glance {
-			looked, whole = now, lookAtMesh(ctx, t).full(t.Terms)
-		}
-		return whole
-	}
 }

@@ -28,53 +28,84 @@ func judgeFullMesh(h History) []Finding {
 	looks := h.Filter(func(e Event) bool {
 		return e.From == Server && (e.Kind == "mesh-full" || e.Kind == "mesh-partial")
 	})
+	kind := h.Terms.kind()
 	if len(looks) == 0 {
-		return unseen("the routes were not looked at")
+		return unseen("the " + kind.all + " were not looked at")
 	}
 	formed := looks[0]
 	for i, look := range looks {
 		if look.Kind == "mesh-full" {
 			continue
 		}
-		gaps, evidence := gapsBefore(h, look)
+		gaps, evidence := kind.gaps(h, look)
 		missing := strings.Join(gaps, ", ")
 		if missing == "" {
-			missing = "routes came and went, it was never whole for " + spoken(settle)
+			missing, evidence = restless(h, look)
 		}
 		return []Finding{{
 			Verdict:  Unsafe,
-			Got:      fmt.Sprintf("no full mesh %s: %s", whenPartial(h, i, look), missing),
-			Measured: []Measure{count("incomplete_pairs", len(gaps), "pairs")},
-			Advice:   meshAdvice(h.Terms),
+			Got:      fmt.Sprintf("%s %s: %s", kind.unwhole, whenPartial(h, i, look), missing),
+			Measured: []Measure{count(kind.gap.Name, len(gaps), kind.gap.Unit)},
+			Advice:   formingAdvice(h.Terms),
 			Firm:     true,
 			Evidence: evidence,
 		}}
 	}
 	if len(looks) < 2 {
-		return unseen("the routes were not looked at again when all was over")
+		return unseen("the " + kind.all + " were not looked at again when all was over")
 	}
 	took, control := formed.At-serving(h), h.control()
 	reference, ok := control.First(Server, "mesh-full")
 	if !ok {
-		return unseen("the control never had a full mesh to compare with")
+		return unseen("the control never had " + kind.article() + kind.whole + " to compare with")
 	}
 	usual := reference.At - serving(control)
-	m := seconds("mesh_full_after", took)
+	m := []Measure{seconds(kind.wholeAfter.Name, took)}
+	waited, expected := informedAfter(h), informedAfter(control)
+	if waited > 0 {
+		m = append(m, seconds("info_after", waited))
+	}
 	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
 	if slower := took - usual - routeRetry; slower > tolerance {
-		return []Finding{{Verdict: Risky, Measured: []Measure{m}, Marginal: slower < 4*tolerance,
-			Got: fmt.Sprintf("full mesh after %s, control %s", spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
+		return []Finding{{Verdict: Risky, Measured: m, Marginal: slower < 4*tolerance,
+			Got: fmt.Sprintf("%s after %s, control %s", kind.whole, spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
 	}
-	return held(fmt.Sprintf("full mesh after %s", spoken(took)), m)
+	if late := waited - expected; late > tolerance {
+		return []Finding{{Verdict: Risky, Measured: m, Marginal: late < 2*tolerance,
+			Got: fmt.Sprintf("%s after %s, but the other server's first bytes take %s (control %s)", kind.whole, spoken(took), spoken(waited), spoken(expected)), Advice: standingAdvice(h.Terms)}}
+	}
+	return held(fmt.Sprintf("%s after %s", kind.whole, spoken(took)), m...)
 }
 
-const (
-	// tolerance is how much later than the control is still no cost: the contract's half second.
-	tolerance = 500 * time.Millisecond
-	// routeRetry is nats-server's own pause before it dials a route again: 1 s and up to 100 ms (route.go).
-	routeRetry = 1100 * time.Millisecond
-)
+// tolerance is how much later than the control is still no cost: the contract's half second.
+const tolerance = 500 * time.Millisecond
+
+// restless says what was missing where a look found nothing missing.
+func restless(h History, look Event) (missing string, evidence []Event) {
+	for _, e := range h.Kind(Client, "deaf") {
+		if e.At <= look.At {
+			evidence = append(evidence, e)
+		}
+	}
+	if len(evidence) > 0 {
+		return "all listed, but nothing crosses, " + deafPairs(evidence), sample(evidence)
+	}
+	it := "it was"
+	if h.Terms.kind().called {
+		it = "they were"
+	}
+	return h.Terms.kind().all + " came and went, " + it + " never whole for " + spoken(settle), nil
+}
+
+// informedAfter is how long the slowest frontend let a server wait for the other's first bytes, 0 where nobody was seen to.
+func informedAfter(h History) time.Duration {
+	var slowest time.Duration
+	for _, e := range h.Kind(Client, "informed") {
+		slowest = max(slowest, e.Took)
+	}
+	return slowest
+}
 
 // whenPartial says when the mesh was missed: at the start, after an event, or in the end.
 func whenPartial(h History, look int, e Event) string {

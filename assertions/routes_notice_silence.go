@@ -26,17 +26,18 @@ func judgeNoticeSilence(h History) []Finding {
 	if t := h.Terms; t.Idle > 0 && (t.Expiry == "fin" || t.Expiry == "rst") {
 		return skip("this balancer says by " + strings.ToUpper(t.Expiry) + " that it ends a connection")
 	}
-	ends := talks(h)
+	kind, ends := h.Terms.kind(), talks(h)
 	if len(ends) == 0 {
 		return unseen("no quiet spell was watched to its end")
 	}
 	stop, until := ends[len(ends)-1].At, watchedUntil(h)
-	budget := h.Terms.Notice() + h.Terms.RoutePing/5 + tolerance // the first PING of a route is up to a fifth late
+	own := h.Terms.Notice() + time.Duration(kind.slack)*h.Terms.LinkPing
+	budget := own + h.Terms.LinkPing/5 + tolerance // the first PING is up to a fifth late
 	var worst time.Duration
 	var evidence []Event
 	silently, unnoticed := 0, 0
 	for _, gone := range h.Kind(Balancer, "expired") {
-		if !onRoute(gone) || (gone.How != "silent" && gone.How != "rst-on-next") || gone.At > stop {
+		if !balanced(gone) || (gone.How != "silent" && gone.How != "rst-on-next") || gone.At > stop {
 			continue
 		}
 		silently++
@@ -57,9 +58,9 @@ func judgeNoticeSilence(h History) []Finding {
 	if silently == 0 {
 		return noneSilent(h, lost)
 	}
-	measured := []Measure{count("silent_ends", silently, "routes"), seconds("noticed_after", h.Terms.Real(worst)), count("messages_lost", len(lost), "messages")}
-	allowed := spoken(h.Terms.Real(h.Terms.Notice()))
-	said := plural(silently, "route") + " ended silently"
+	measured := []Measure{count(kind.silent.Name, silently, kind.silent.Unit), seconds("noticed_after", h.Terms.Real(worst)), count("messages_lost", len(lost), "messages")}
+	allowed := spoken(h.Terms.Real(own))
+	said := plural(silently, kind.one) + " ended silently"
 	switch {
 	case worst > 0:
 		said += ", noticed after " + spoken(h.Terms.Real(worst)) + " at the latest"
@@ -68,32 +69,33 @@ func judgeNoticeSilence(h History) []Finding {
 	}
 	switch {
 	case unnoticed > 0:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s; %s unnoticed beyond the servers' own budget of %s", said, plural(unnoticed, "route"), allowed),
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s; %s unnoticed beyond the servers' own budget of %s", said, plural(unnoticed, kind.one), allowed),
 			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
 	case worst > budget:
 		return []Finding{{Verdict: Unsafe, Got: join(fmt.Sprintf("%s, beyond the servers' own budget of %s", said, allowed), lostMeanwhile(lost)),
 			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence), Marginal: worst < 2*budget && len(lost) == 0}}
 	}
 	if h.Terms.Expiry == "rst-on-next" && worst > 0 {
-		said = fmt.Sprintf("%s looked up until the next message, which drew an RST", plural(silently, "route"))
+		said = fmt.Sprintf("%s looked up until the next message, which drew an RST", plural(silently, kind.one))
 	}
 	if len(lost) > 0 {
 		return []Finding{{Verdict: Unsafe, Got: join(said, lostMeanwhile(lost)), Measured: measured, Advice: quietAdvice(h.Terms),
 			Evidence: append(sample(evidence), sample(lost)...)}}
 	}
-	return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
+	return []Finding{{Verdict: kind.cut, Got: said, Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
 }
 
 // noneSilent is safe only if all that could have ended silently was there and was watched long enough.
 func noneSilent(h History, lost []Event) []Finding {
+	kind := h.Terms.kind()
 	if _, found := h.First(Client, "unhealed"); found {
-		return skip("the routes were not all there to be ended silently")
+		return skip("the " + kind.all + " were not all there to be ended silently")
 	}
 	// Two spells that cost messages end the watching early; what cost them was no silence.
 	if finished := min(len(h.Kind(Lab, "quiet-end")), len(talks(h))); finished < Spells && (finished < 2 || len(lost) == 0) {
 		return unseen(fmt.Sprintf("%d of %s finished", finished, plural(Spells, "quiet spell")))
 	}
-	return held("no route was ended silently", count("silent_ends", 0, "routes"))
+	return held("no "+kind.one+" was ended silently", count(kind.silent.Name, 0, kind.silent.Unit))
 }
 
 func lostMeanwhile(lost []Event) string {

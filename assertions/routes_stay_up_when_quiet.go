@@ -22,8 +22,9 @@ func init() {
 
 func judgeStayUp(h History) []Finding {
 	closed, watched, ok := closesWhileWatching(h)
+	kind := h.Terms.kind()
 	if !ok || watched <= 0 {
-		return unseen("the quiet routes were not watched to the end")
+		return unseen("the quiet " + kind.all + " were not watched to the end")
 	}
 	measured := []Measure{count("closes", len(closed), "closes"), seconds("watched", watched)}
 	if h.Terms.Factor <= 1 {
@@ -33,46 +34,46 @@ func judgeStayUp(h History) []Finding {
 	said := closesSpoken(h.Terms, len(closed), watched)
 	begin, _ := h.First(Lab, "watch-begin")
 	if e, found := h.First(Client, "unhealed"); found {
-		never, advice := "; there was no full mesh from the start, though every node lived", unformedAdvice(h)
+		never, advice := "; "+kind.absent+" from the start, though every node lived", unformedAdvice(h)
 		if formed(h, begin.At) {
 			advice = quietAdvice(h.Terms)
-			never = fmt.Sprintf("; the routes were not all up again within %s of a quiet spell, though every node lived", healingTime(h, e))
+			never = fmt.Sprintf("; the %s were not all up again within %s of a quiet spell, though every node lived", kind.all, healingTime(h, e))
 		}
 		return []Finding{{Verdict: Unsafe, Got: said + never, Measured: measured, Advice: advice, Evidence: append(sample(closed), e), Firm: true}}
 	}
 	// None is closed behind a balancer that only forwards: the control would not be safe.
 	if len(closed) > 0 {
-		return []Finding{{Verdict: Risky, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),
+		return []Finding{{Verdict: kind.cut, Got: said, Measured: measured, Advice: quietAdvice(h.Terms),
 			Evidence: sample(closed), Marginal: len(closed) == 1}}
 	}
 	// Routes that are not there are not closed either.
 	if !formed(h, begin.At) {
-		return skip("there was no full mesh to be watched")
+		return skip(kind.absent + " to be watched")
 	}
 	if _, found := h.First(Client, "healed"); !found {
-		return unseen("nobody saw whether the routes were up after the quiet")
+		return unseen("nobody saw whether the " + kind.all + " were up after the quiet")
 	}
-	return held("no route was closed while it was quiet", measured...)
+	return held("no "+kind.one+" was closed while it was quiet", measured...)
 }
 
 // closesSpoken is a rate where there is one to speak of: in real time, and for more than one close.
 func closesSpoken(t Terms, closes int, watched time.Duration) string {
-	rate := float64(closes) / watched.Minutes()
+	rate, one := float64(closes)/watched.Minutes(), t.kind().connection
 	switch {
 	case closes == 0:
-		return fmt.Sprintf("no route connection closed in %s of quiet", spoken(watched))
+		return fmt.Sprintf("no %s closed in %s of quiet", one, spoken(watched))
 	case t.Factor <= 1 && closes > 1 && rate >= 1.5:
-		return fmt.Sprintf("%.0f route connections closed a minute", rate)
+		return fmt.Sprintf("%.0f %ss closed a minute", rate, one)
 	}
-	// Closes are told as counted: a scaled route spends its unscaled second of reconnecting too.
+	// Closes are told as counted: a scaled connection spends its unscaled second of reconnecting too.
 	scaled := ""
 	if t.Factor > 1 {
 		scaled = fmt.Sprintf(", time shortened %g times", t.Factor)
 	}
-	return fmt.Sprintf("%s closed in %s of quiet%s", plural(closes, "route connection"), spoken(watched), scaled)
+	return fmt.Sprintf("%s closed in %s of quiet%s", plural(closes, one), spoken(watched), scaled)
 }
 
-// healingTime is what the routes had for coming back after the quiet spell of that event.
+// healingTime is what the links had for coming back after the quiet spell of that event.
 func healingTime(h History, unhealed Event) string {
 	for _, e := range h.Kind(Lab, "quiet-end") {
 		if e.Seq == unhealed.Seq && e.Why == "cut" {
@@ -82,7 +83,7 @@ func healingTime(h History, unhealed Event) string {
 	return "30 s"
 }
 
-// closesWhileWatching returns the route connections that ended in the hands-off window, and its length.
+// closesWhileWatching returns the connections between servers that ended in the hands-off window, and its length.
 func closesWhileWatching(h History) (closed []Event, watched time.Duration, ok bool) {
 	begin, began := h.First(Lab, "watch-begin")
 	end, finished := h.First(Lab, "watch-end")
@@ -91,7 +92,7 @@ func closesWhileWatching(h History) (closed []Event, watched time.Duration, ok b
 	}
 	seen := map[string]bool{}
 	for _, e := range h.Events {
-		if e.From != Balancer || (e.Kind != "expired" && e.Kind != "end") || !onRoute(e) || seen[e.Conn] {
+		if e.From != Balancer || (e.Kind != "expired" && e.Kind != "end") || !balanced(e) || seen[e.Conn] {
 			continue
 		}
 		seen[e.Conn] = true // one that was ended silently is closed by its ends later
@@ -102,17 +103,16 @@ func closesWhileWatching(h History) (closed []Event, watched time.Duration, ok b
 	return closed, end.At - begin.At, true
 }
 
-// quietAdvice is the smallest change that keeps quiet routes alive: more frequent pings, or a more
+// quietAdvice is the smallest change that keeps quiet links between servers alive: more frequent pings, or a more
 // patient balancer.
 func quietAdvice(t Terms) []Advice {
 	var advice []Advice
-	idle, patient := t.Real(t.Idle), t.Real(t.RoutePing)*5/2
+	idle, patient := t.Real(t.Idle), t.Real(t.LinkPing)*5/2
 	if idle > 0 && idle < patient {
 		// Two pings and a bit fit into one idle timeout, so that a late or lost one does not matter.
 		if ping := idle * 2 / 5; ping >= 500*time.Millisecond {
 			text := trimmed(ping.Truncate(100 * time.Millisecond))
-			advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("cluster { ping_interval: %q }", text),
-				Nats: map[string]string{"cluster.ping_interval": text}})
+			advice = append(advice, t.kind().pinging(text))
 		}
 		longer := trimmed(patient.Round(time.Second))
 		set := map[string]string{}
@@ -121,11 +121,10 @@ func quietAdvice(t Terms) []Advice {
 				set[name] = longer
 			}
 		}
-		advice = append(advice, Advice{Target: "load-balancer", Text: "idle timeout of at least " + longer + " towards routes", Set: set})
+		advice = append(advice, Advice{Target: "load-balancer", Text: "idle timeout of at least " + longer + " towards " + t.towards(), Set: set})
 	}
 	if t.Lifetime > 0 {
-		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards routes",
-			Set: map[string]string{"max-lifetime": "none"}})
+		advice = append(advice, ageless(t))
 	}
 	return advice
 }

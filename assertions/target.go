@@ -11,8 +11,10 @@ import (
 // Target is what an observation may touch: addresses and plain data, whoever stands behind them.
 type Target struct {
 	// URLs are what applications dial: the balancer's frontends where it stands before clients, else the nodes.
-	URLs     []string
-	Nodes    []Node
+	URLs  []string
+	Nodes []Node
+	// Fronts are the balancer's frontends as servers dial them, host:port each; nil where it stands before clients.
+	Fronts   []string
 	Accounts []Account
 	// Client is how applications connect, in the lab's own time.
 	Client ClientTuning
@@ -30,6 +32,7 @@ type Target struct {
 // Node is one server as the tester reaches it, past every balancer.
 type Node struct {
 	Name    string
+	Cluster string // or the group of leaf nodes
 	URL     string // of the client port
 	Monitor string // http://host:port
 	Addr    string // host:port of its own listener for the link that is balanced
@@ -83,22 +86,32 @@ type Control interface {
 	Start(ctx context.Context, node string) error
 }
 
+// Group is nodes that belong together: a cluster joined by routes, or the leaf nodes of one, which are servers of their own.
+type Group struct {
+	Name   string
+	Nodes  []string
+	LeafOf string // the cluster that accepts the leafnode connections of these; "" for a cluster
+}
+
 // Terms are the facts that judges measure against. Durations are the lab's own (already divided by
 // Factor where they are scaled); Real gives back what an operator would see.
 type Terms struct {
 	Topology string
 	Security Security
-	Links    []string // the kinds that are balanced
+	Links    []string // the kinds that are balanced; the observations of server links watch the first
 	Nodes    []string
-	Fronts   string // per-node or shared
-	Clients  int    // connections the operator expects at once
-	PoolSize int    // pooled route connections a pair
+	Clusters []Group // of those nodes; nil for one cluster of all
+	Fronts   string  // per-node or shared
+	Clients  int     // connections the operator expects at once
+	PoolSize int     // pooled route connections a pair
 	// Dedicated is how many accounts have a connection of their own a pair; the system account is one.
 	Dedicated int
 	// Factor divides idle timeouts, lifetimes and ping intervals in this lab. JetStream runs at 1 only.
-	Factor    float64
-	RoutePing time.Duration // effective route ping interval
-	PingMax   int           // unanswered pings that are allowed on routes
+	Factor float64
+	// LinkPing is the effective ping interval of the server link that is balanced (of a leafnode connection's the leaf node's,
+	// which pings whatever the traffic), PingMax how many pings may stay unanswered on it.
+	LinkPing time.Duration
+	PingMax  int
 	// ServerPing is the servers' ping interval towards clients, ClientPing the clients' own (0: off), each with the
 	// pings that may stay unanswered.
 	ServerPing, ClientPing       time.Duration
@@ -160,7 +173,7 @@ func (t Terms) Struck(names ...string) bool {
 // Quiet is how long nothing is said in one quiet spell: long enough that an idle timeout which can
 // pass between two pings does pass, wherever in the ping interval the spell begins.
 func (t Terms) Quiet() time.Duration {
-	spell := t.RoutePing + max(t.Idle, t.RoutePing)
+	spell := t.LinkPing + max(t.Idle, t.LinkPing)
 	// A tenth for timers that are late on a busy machine, and the servers' own first ping about a second
 	// after a connection begins, which is not scaled.
 	return spell + spell/10
@@ -168,18 +181,18 @@ func (t Terms) Quiet() time.Duration {
 
 // Lull is how long one silence must last for an idle timeout to pass if it can.
 func (t Terms) Lull() time.Duration {
-	if t.Idle < t.RoutePing {
+	if t.Idle < t.LinkPing {
 		return t.Idle + t.Idle/4
 	}
 	return t.Quiet()
 }
 
-// Watch is how long quiet routes are only watched: an idle timeout that can pass passes several times
-// over, and a route that is closed is made again, which takes a second whatever the factor.
+// Watch is how long quiet links are only watched: an idle timeout that can pass passes several times
+// over, and a connection that is closed is made again, which takes a second whatever the factor.
 func (t Terms) Watch() time.Duration {
 	watch := t.Quiet()
 	for _, timer := range []time.Duration{t.Idle, t.Lifetime} {
-		if timer > 0 && timer < t.RoutePing {
+		if timer > 0 && timer < t.LinkPing {
 			watch = min(t.Quiet(), 3*timer) + 3*time.Second
 		}
 	}
@@ -187,4 +200,4 @@ func (t Terms) Watch() time.Duration {
 }
 
 // Notice is the servers' own budget for noticing a dead peer: (ping_max + 1) intervals.
-func (t Terms) Notice() time.Duration { return time.Duration(t.PingMax+1) * t.RoutePing }
+func (t Terms) Notice() time.Duration { return time.Duration(t.PingMax+1) * t.LinkPing }

@@ -68,7 +68,7 @@ func without(events []Event, kind string) []Event {
 
 func threeNodes() Terms {
 	return Terms{Topology: "routes-behind-lb", Nodes: []string{"n1", "n2", "n3"}, Fronts: "per-node", PoolSize: 3, Dedicated: 1,
-		Factor: 1, RoutePing: 30 * time.Second, PingMax: 2, Expiry: "fin", Probe: 15 * time.Second, Settings: map[string]string{}}
+		Factor: 1, LinkPing: 30 * time.Second, PingMax: 2, Expiry: "fin", Probe: 15 * time.Second, Settings: map[string]string{}}
 }
 
 func struckBy(event string, lasts float64) Terms {
@@ -87,7 +87,7 @@ func idleFor(s float64, expiry string) Terms {
 // scaledBy divides what a factor divides.
 func scaledBy(t Terms, factor float64) Terms {
 	t.Factor = factor
-	for _, d := range []*time.Duration{&t.RoutePing, &t.Idle, &t.Lifetime, &t.Probe} {
+	for _, d := range []*time.Duration{&t.LinkPing, &t.Idle, &t.Lifetime, &t.Probe} {
 		*d = time.Duration(float64(*d) / factor)
 	}
 	return t

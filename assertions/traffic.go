@@ -9,15 +9,17 @@ import (
 const endless = 24 * time.Hour
 
 // talking keeps every account of every node talking through the event, so that each message that a
-// route does not carry is missed.
+// link does not carry is missed.
 var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-	c, err := gather(t, rec)
+	c, err := gather(t, rec, t.plain()...)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	c.tune(ctx)
 	first := c.next()
+	stop := followed(ctx, t, rec)
+	defer stop()
 	// Two seconds before the event show what is usual.
 	c.talk(ctx, 2*time.Second, 2*time.Second, nil)
 
@@ -35,7 +37,7 @@ var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx conte
 		return err
 	}
 
-	least := 3 * time.Second // a route is made again within about one
+	least := 3 * time.Second // a connection is made again within about one
 	if life := t.Terms.Lifetime; life > 0 {
 		least = 3*life + 3*time.Second // several generations of connections
 	}
@@ -46,7 +48,8 @@ var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx conte
 	if least > limit {
 		limit = least + back
 	}
-	healed := c.talk(ctx, least, limit, wholeMesh(ctx, t, rec))
+	healed := c.talk(ctx, least, limit, wholeLinks(ctx, t, rec))
+	stop()
 	c.report(first, "event")
 	kind := "healed"
 	if !healed {

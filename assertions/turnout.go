@@ -202,7 +202,7 @@ var ofRoom = []string{"source-ports", "port-reuse-delay", "port-exhaustion", "ma
 // roomless are the balancer's own words on clients that it had no room for, or let wait.
 func roomless(h History) []Event {
 	return h.Filter(func(e Event) bool {
-		return e.From == Balancer && onRoute(e) && (e.Kind == "refused" || e.Kind == "applied") && slices.Contains(ofRoom, e.Why)
+		return e.From == Balancer && balanced(e) && (e.Kind == "refused" || e.Kind == "applied") && slices.Contains(ofRoom, e.Why)
 	})
 }
 

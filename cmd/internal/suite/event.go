@@ -19,7 +19,7 @@ func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) f
 		return func(ctx context.Context) error {
 			conns := assertions.AppConnections(rec) // none where no application stays: there is nothing to compare with
 			if l.link() == topologies.Routes {
-				conn, ok := assertions.PoolRoute(ctx, t, rec, t.Nodes[0])
+				conn, ok := assertions.UsersLink(ctx, t, rec)
 				if !ok {
 					return errors.New("cutting one route: there is none")
 				}

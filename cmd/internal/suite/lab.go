@@ -145,7 +145,7 @@ func (l lab) length() time.Duration {
 	}
 	if l.quiet() {
 		d += t.Watch() + assertions.Spells*t.Lull()
-		if t.Expiry == "silent" && t.Idle < t.RoutePing {
+		if t.Expiry == "silent" && t.Idle < t.LinkPing {
 			d += 2 * t.Notice() // two spells that cost messages say enough
 		}
 	} else {
@@ -220,7 +220,7 @@ func (l lab) terms() assertions.Terms {
 		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
 		Reconnect: reconnect, Reconnects: reconnects,
 		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
-		Factor: l.factor, RoutePing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
+		Factor: l.factor, LinkPing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
 		Settings: l.proves, JetStream: l.jetStream(),
 		Event: l.profile.Duration("stall") + l.profile.Duration("outage"), Found: l.found(), Drain: l.profile.Duration("drain"),
