@@ -82,7 +82,7 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 			return err
 		}
 		m := topologies.Member{Name: name, Host: addr.String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
-		for _, listens := range b.Topology.Listens() {
+		for _, listens := range b.Topology.Listens(name) {
 			m.Ports[listens] = ports[listens]
 		}
 		members = append(members, m)

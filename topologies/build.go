@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// VIP names the one frontend that stands for all nodes.
+// VIP names the frontend that stands for all nodes of the only cluster that listens for a link.
 const VIP = "vip"
 
 // Front is one frontend of a balancer, as the nodes' configuration names it.
 type Front struct {
 	Link Link
-	Name string // a node's name (one frontend a node), or VIP
+	Name string // a node's name (one frontend a node), a cluster's (one a cluster), or VIP; see Topology.Frontends
 }
 
 // Build is a topology made concrete: where its balancers are, and how its servers are tuned.
@@ -36,7 +36,7 @@ type Build struct {
 // Tuning is what the user gave with --nats, and the factor that time is divided by.
 type Tuning struct {
 	Nats   []KeyValue // in the order given
-	Factor float64    // 1, or 0, is real time; above 1 the effective route ping interval divided by it is written out
+	Factor float64    // 1, or 0, is real time; above 1 the effective ping interval of the balanced links divided by it is written out
 }
 
 // Account is an account of the servers, with its one user.
@@ -55,6 +55,10 @@ const (
 	jetStreamAccount = "JS"
 )
 
+// leafAccount is the one account besides the system's where there are leafnodes. A remote is bound to one account, so a
+// leaf of several accounts would have several connections, which production's rarely have.
+const leafAccount = "LEAF"
+
 // Routing is what the servers will effectively do on their routes, in real time whatever the factor.
 type Routing struct {
 	PingInterval time.Duration
@@ -64,19 +68,42 @@ type Routing struct {
 	Advertise    bool     // whether nodes tell each other an address of the configuration, rather than the one a connection came from
 }
 
-// Pings is what the servers do on the connections of the clients that cross a balancer, in real time whatever the factor.
+// Pings is what the servers do on the connections of one link kind, in real time whatever the factor.
 type Pings struct {
 	Interval time.Duration
 	Max      int // unanswered pings a connection survives
 }
 
-// Pings reads the tuning as the servers of the topology's first cluster will. Values that make no sense count as
-// not given; Render and Runtime.Check refuse them.
+// Pings gives what the servers do on the connections of the clients that cross a balancer.
 func (b Build) Pings() Pings {
-	given, _ := b.settings(b.firstCluster())
+	if slices.Contains(b.Topology.Balanced, Websocket) {
+		return b.LinkPings(Websocket)
+	}
+	return b.LinkPings(Clients)
+}
+
+// LinkPings reads the tuning as the servers of the topology's first cluster will; on leafnode links, as the first
+// leafnodes will, since their hub may leave a ping out (client.go, processPingTimer). Values that make no sense count
+// as not given; Render and Runtime.Check refuse them.
+func (b Build) LinkPings(link Link) Pings {
+	cluster := b.firstCluster()
+	if link == Leafnodes {
+		if i := slices.IndexFunc(b.Topology.Clusters, func(c Cluster) bool { return c.LeafOf != "" }); i >= 0 {
+			cluster = b.Topology.Clusters[i].Name
+		}
+	}
+	given, _ := b.settings(cluster)
+	return b.pings(given, link)
+}
+
+func (b Build) pings(given []KeyValue, link Link) Pings {
+	if link == Routes {
+		r, _ := b.routing(given)
+		return Pings{r.PingInterval, r.PingMax}
+	}
 	p := Pings{Interval: defaultPing, Max: defaultPingMax}
 	keys := []string{"ping_interval"}
-	if slices.Contains(b.Topology.Balanced, Websocket) {
+	if link == Websocket {
 		keys = append(keys, "websocket.ping_interval") // which websocket clients have to themselves
 	}
 	for _, key := range keys {
@@ -85,6 +112,9 @@ func (b Build) Pings() Pings {
 				p.Interval = d
 			}
 		}
+	}
+	if link == Gateways {
+		p.Interval = min(p.Interval, gatewayPingCap)
 	}
 	if kv, ok := find(given, "ping_max"); ok {
 		if n, err := strconv.Atoi(kv.Value); err == nil && n > 0 {
@@ -105,6 +135,7 @@ func (b Build) ProxyProtocol() bool {
 const (
 	defaultPing     = 2 * time.Minute  // const.go DEFAULT_PING_INTERVAL
 	routePingCap    = 30 * time.Second // route.go defaultRouteMaxPingInterval: longer intervals are cut on routes
+	gatewayPingCap  = 15 * time.Second // gateway.go gwMaxPingInterval: longer intervals are cut on gateways
 	defaultPingMax  = 2                // const.go DEFAULT_PING_MAX_OUT
 	defaultPoolSize = 3                // const.go DEFAULT_ROUTE_POOL_SIZE
 )
@@ -211,7 +242,8 @@ func (b Build) routing(given []KeyValue) (Routing, error) {
 
 // Accounts gives the accounts of the servers: the system account, the JetStream account if there is
 // JetStream, and one plain account for each index of the route pool. The pool size is that of the
-// topology's first cluster. Servers that know a token have but the global account.
+// topology's first cluster. Where there are leafnodes, one account is for what is stored and for what is not.
+// Servers that know a token have but the global account.
 func (b Build) Accounts() []Account {
 	r := b.Routing()
 	index := func(account string) int {
@@ -226,11 +258,14 @@ func (b Build) Accounts() []Account {
 		return Account{Name: name, User: user, Password: user, RouteIndex: index(name)}
 	}
 	if b.Logins.Mode == Token {
-		return b.global(account(globalAccount))
+		return b.both(account(globalAccount))
 	}
 	sys := account(systemAccount)
 	sys.System = true
 	accounts := []Account{sys}
+	if b.Topology.leaves() {
+		return append(accounts, b.both(account(leafAccount))...)
+	}
 	if b.JetStream {
 		js := account(jetStreamAccount)
 		js.JetStream = true
@@ -242,8 +277,8 @@ func (b Build) Accounts() []Account {
 	return accounts
 }
 
-// global is the one account of servers that know one token, for what is stored and for what is not.
-func (b Build) global(a Account) []Account {
+// both gives one account twice, for what is stored and for what is not.
+func (b Build) both(a Account) []Account {
 	if !b.JetStream {
 		return []Account{a}
 	}
@@ -319,6 +354,9 @@ func (b Build) settings(cluster string) ([]KeyValue, error) {
 		if err := b.guard(kv); err != nil {
 			return nil, err
 		}
+		if c, ok := b.Topology.cluster(kv.Group); ok && !b.Topology.reads(c, kv.Key) {
+			return nil, fmt.Errorf("--nats %s: %s", kv, c.lacks(kv.Key))
+		}
 		for _, earlier := range b.Tuning.Nats[:i] {
 			if earlier.Group != kv.Group {
 				continue
@@ -332,8 +370,9 @@ func (b Build) settings(cluster string) ([]KeyValue, error) {
 		}
 	}
 	var all []KeyValue
+	c, _ := b.Topology.cluster(cluster)
 	for _, kv := range b.Tuning.Nats {
-		if kv.Group == "" {
+		if kv.Group == "" && b.Topology.reads(c, kv.Key) {
 			all = append(all, kv)
 		}
 	}
@@ -348,6 +387,27 @@ func (b Build) settings(cluster string) ([]KeyValue, error) {
 		}
 	}
 	return all, nil
+}
+
+// remotes is the list of a leafnode's remotes; of the lab's it is one, and keys below are set in that.
+const remotes = "leafnodes.remotes"
+
+// reads reports whether a setting is for the servers of a cluster. One for all servers may concern some of them only.
+func (t Topology) reads(c Cluster, key string) bool {
+	block, _, _ := strings.Cut(key, ".")
+	if c.LeafOf != "" {
+		return block != "cluster" && block != "gateway"
+	}
+	return !t.leaves() || !strings.HasPrefix(key, remotes+".")
+}
+
+// lacks says why a setting is not for the servers of a cluster.
+func (c Cluster) lacks(key string) string {
+	if c.LeafOf != "" {
+		block, _, _ := strings.Cut(key, ".")
+		return fmt.Sprintf("the servers of %s are leafnodes of %s, each by itself; they have no %s block", c.Name, c.LeafOf, block)
+	}
+	return fmt.Sprintf("the servers of %s are no leafnodes, and have no remotes", c.Name)
 }
 
 func find(given []KeyValue, key string) (KeyValue, bool) {
@@ -437,6 +497,29 @@ var guardedSocket = map[string]string{
 	"websocket.no_auth_user":   ownAccounts,
 }
 
+// guardedGateway is the keys that are the lab's only where clusters are joined by gateways.
+var guardedGateway = map[string]string{
+	"gateway.name":          ownPlace,
+	"gateway.host":          ownPlace,
+	"gateway.port":          ownPlace,
+	"gateway.listen":        ownPlace,
+	"gateway.gateways":      ownPlace,
+	"gateway.authorization": ownAccounts,
+}
+
+// guardedLeafnodes is the keys that are the lab's only where there are leafnodes.
+var guardedLeafnodes = map[string]string{
+	"leafnodes.host":          ownPlace,
+	"leafnodes.port":          ownPlace,
+	"leafnodes.listen":        ownPlace,
+	"leafnodes.authorization": ownAccounts,
+	remotes + ".urls":         ownPlace,
+	remotes + ".account":      ownAccounts,
+	remotes + ".creds":        ownAccounts,
+	remotes + ".nkey":         ownAccounts,
+	"jetstream.domain":        "the hub and each of its leafnodes have a domain of their own, of their name",
+}
+
 const (
 	ownPlace    = "the lab gives each node a name and addresses of its own"
 	ownAccounts = "the lab's clients log in to accounts of the lab's own"
@@ -450,9 +533,15 @@ var filled = []string{"cluster", "jetstream", "tls"}
 
 // guard refuses what would take the lab itself apart.
 func (b Build) guard(kv KeyValue) error {
-	guards, blocks := []map[string]string{guarded}, filled
-	if slices.Contains(b.Topology.Listens(), Websocket) {
-		guards, blocks = append(guards, guardedSocket), append(slices.Clone(filled), "websocket")
+	guards, blocks := []map[string]string{guarded}, slices.Clone(filled)
+	if slices.Contains(b.Topology.Balanced, Websocket) {
+		guards, blocks = append(guards, guardedSocket), append(blocks, "websocket")
+	}
+	if b.Topology.joined() {
+		guards, blocks = append(guards, guardedGateway), append(blocks, "gateway")
+	}
+	if b.Topology.leaves() {
+		guards, blocks = append(guards, guardedLeafnodes), append(blocks, "leafnodes", remotes)
 	}
 	for _, keys := range guards {
 		for key, why := range keys {

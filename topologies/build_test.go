@@ -173,6 +173,101 @@ func TestPings(t *testing.T) {
 	}
 }
 
+func TestLinkPings(t *testing.T) {
+	for _, c := range []struct {
+		name, topology string
+		link           Link
+		nats           []string
+		want           Pings
+	}{
+		{"routes are capped", "routes-behind-lb", Routes, nil, Pings{30 * time.Second, 2}},
+		{"routes have their own", "gateways-behind-lb", Routes, []string{"cluster.ping_interval=8s", "cluster.ping_max=4", "ping_interval=2s"}, Pings{8 * time.Second, 4}},
+		{"gateways are capped", "gateways-behind-lb", Gateways, nil, Pings{15 * time.Second, 2}},
+		{"the cap cuts the top level", "gateways-behind-lb", Gateways, []string{"ping_interval=16s"}, Pings{15 * time.Second, 2}},
+		{"gateways follow the top level", "gateways-behind-lb", Gateways, []string{"ping_interval=7s", "ping_max=5"}, Pings{7 * time.Second, 5}},
+		{"the routes' own are not for gateways", "gateways-behind-lb", Gateways, []string{"cluster.ping_interval=3s", "cluster.ping_max=5"}, Pings{15 * time.Second, 2}},
+		{"the first cluster's", "gateways-behind-lb", Gateways, []string{"west:ping_interval=3s", "east:ping_interval=4s"}, Pings{4 * time.Second, 2}},
+		{"leafnodes have no cap", "leafnodes-behind-lb", Leafnodes, nil, Pings{2 * time.Minute, 2}},
+		{"the leafnodes' own", "leafnodes-behind-lb", Leafnodes, []string{"leaf:ping_interval=40s", "leaf:ping_max=3", "hub:ping_interval=5s", "ping_interval=6s"}, Pings{40 * time.Second, 3}},
+		{"the hub's is not for them", "leafnodes-behind-lb", Leafnodes, []string{"hub:ping_interval=5s"}, Pings{2 * time.Minute, 2}},
+		{"clients", "leafnodes-behind-lb", Clients, []string{"hub:ping_interval=5s"}, Pings{5 * time.Second, 2}},
+		{"what makes no sense is not given", "gateways-behind-lb", Gateways, []string{"ping_interval=soon"}, Pings{15 * time.Second, 2}},
+	} {
+		b := build(t, c.nats...)
+		b.Topology, _ = Find(c.topology)
+		b.Tuning.Factor = 8 // must not matter
+		if got := b.LinkPings(c.link); got != c.want {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestLeafnodesHaveOneAccountForEverything(t *testing.T) {
+	b := build(t)
+	b.Topology, _ = Find("leafnodes-behind-lb")
+	sys, leaf := Account{Name: "SYS", User: "sys", Password: "sys", System: true, RouteIndex: -1},
+		Account{Name: "LEAF", User: "leaf", Password: "leaf", RouteIndex: poolIndex("LEAF", 3)}
+	if got, want := b.Accounts(), []Account{sys, leaf}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	b.JetStream = true
+	storing := leaf
+	storing.JetStream = true
+	if got, want := b.Accounts(), []Account{sys, storing, leaf}; !reflect.DeepEqual(got, want) {
+		t.Errorf("with JetStream got %+v\nwant %+v", got, want)
+	}
+	for _, mode := range AuthModes() {
+		b.Logins.Mode = mode
+		if _, err := Render(b, Member{Name: "l1"}); (err == nil) != (mode == Password) {
+			t.Errorf("%s: %v", mode, err)
+		}
+	}
+}
+
+func TestKeysOfServerLinksAreTheLabsWhereItHasSuchLinks(t *testing.T) {
+	for _, c := range []struct{ given, topology, want string }{
+		{"gateway.name=x", "gateways-behind-lb", "addresses of its own"},
+		{"gateway.net=127.0.0.1", "gateways-behind-lb", "addresses of its own"},
+		{"gateway.listen=7222", "gateways-behind-lb", "addresses of its own"},
+		{"gateway.gateways=[]", "gateways-behind-lb", "addresses of its own"},
+		{"gateway.authorization.user=x", "gateways-behind-lb", "accounts of the lab's own"},
+		{"gateway={port: 7222}", "gateways-behind-lb", "as in gateway.KEY=VALUE"},
+		{"gateway.advertise=x", "gateways-behind-lb", ""},
+		{"east:gateway.advertise=none", "gateways-behind-lb", ""},
+		{"gateway.advertise=x", "leafnodes-behind-lb", ""}, // the hub's own affair
+		{"gateway.port=7222", "leafnodes-behind-lb", ""},
+
+		{"leafnodes.port=1", "leafnodes-behind-lb", "addresses of its own"},
+		{"leaf.net=127.0.0.1", "leafnodes-behind-lb", "addresses of its own"},
+		{"leafnodes.authorization.user=x", "leafnodes-behind-lb", "accounts of the lab's own"},
+		{"leafnodes=none", "leafnodes-behind-lb", "as in leafnodes.KEY=VALUE"},
+		{"leaf:leafnodes.remotes=[]", "leafnodes-behind-lb", "as in leafnodes.remotes.KEY=VALUE"},
+		{"leaf:leafnodes.remotes.url=nats://a:1", "leafnodes-behind-lb", "addresses of its own"},
+		{"leaf:leafnodes.remotes.local=JS", "leafnodes-behind-lb", "accounts of the lab's own"},
+		{"leaf:leafnodes.remotes.credentials=x", "leafnodes-behind-lb", "accounts of the lab's own"},
+		{"jetstream.domain=x", "leafnodes-behind-lb", "a domain of their own"},
+		{"leafnodes.advertise=none", "leafnodes-behind-lb", ""},
+		{"hub:leafnodes.no_advertise=true", "leafnodes-behind-lb", ""},
+		{"leafnodes.remotes.ignore_discovered_servers=true", "leafnodes-behind-lb", ""},
+		{"leaf:leafnodes.remotes.first_info_timeout=5s", "leafnodes-behind-lb", ""},
+		{"hub:leafnodes.remotes.ignore_discovered_servers=true", "leafnodes-behind-lb", "the servers of hub are no leafnodes"},
+		{"leaf:cluster.ping_interval=5s", "leafnodes-behind-lb", "they have no cluster block"},
+		{"cluster.ping_interval=5s", "leafnodes-behind-lb", ""},
+		{"spoke:ping_interval=5s", "leafnodes-behind-lb", "there is hub, leaf"},
+		{"leafnodes.port=7422", "gateways-behind-lb", ""},
+		{"jetstream.domain=x", "gateways-behind-lb", ""},
+	} {
+		b := build(t, c.given)
+		b.Topology, _ = Find(c.topology)
+		for _, cluster := range b.Topology.Clusters {
+			_, err := b.settings(cluster.Name)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s in %s: got %v, want %q", c.given, c.topology, err, c.want)
+			}
+		}
+	}
+}
+
 // What the lab fills in belongs to it; where no websocket client crosses a balancer the block is the user's.
 func TestTheWebsocketBlockIsTheLabsWhereItIsBalanced(t *testing.T) {
 	for _, given := range []string{"websocket.port=80", "websocket.net=127.0.0.1", "websocket.listen=80", "websocket.authentication.token=t", "websocket={port: 80}"} {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -26,12 +27,14 @@ func Render(b Build, m Member) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("rendering a configuration: topology %s has no node %q", b.Topology.Name, m.Name)
 	}
+	if b.Topology.leaves() && b.Logins.Mode != "" && b.Logins.Mode != Password {
+		return "", fmt.Errorf("leafnodes of the lab log in to their hub with a user and a password, not by %s", b.Logins.Mode)
+	}
 	given, err := b.settings(cluster.Name)
 	if err != nil {
 		return "", err
 	}
-	routing, err := b.routing(given)
-	if err != nil {
+	if _, err := b.routing(given); err != nil {
 		return "", err
 	}
 
@@ -43,39 +46,67 @@ func Render(b Build, m Member) (string, error) {
 	b.renderClients(root, m)
 	b.renderWebsocket(root, m)
 	b.renderTLS(root, m)
-	b.renderCluster(root, cluster, m)
-	b.renderAccounts(root)
+	if cluster.LeafOf == "" {
+		b.renderCluster(root, cluster, m)
+	}
+	b.renderGateway(root, cluster, m)
+	b.renderLeafnodes(root, cluster, m)
+	b.renderAccounts(root, cluster)
 	if b.JetStream {
 		root.set(quote(filepath.Join(m.Dir, "jetstream")), "", "jetstream", "store_dir")
 		root.set(maxMemoryStore, "Set, because the default is most of the machine, for each node again.", "jetstream", "max_memory_store")
 		root.set(maxFileStore, "", "jetstream", "max_file_store")
+		if b.Topology.leaves() {
+			domain := cluster.Name
+			if cluster.LeafOf != "" {
+				domain = m.Name
+			}
+			root.set(quote(domain), "Streams of other domains are reached by $JS.<domain>.API.", "jetstream", "domain")
+		}
 	}
 	for _, kv := range given {
 		if err := b.apply(root, kv); err != nil {
 			return "", err
 		}
 	}
-	if f := b.Tuning.Factor; f > 1 {
-		divided := func(d time.Duration, path ...string) {
-			why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
-			root.set(quote(time.Duration(float64(d)/f).String()), why, path...)
-		}
-		switch {
-		case slices.Contains(b.Topology.Balanced, Routes):
-			divided(routing.PingInterval, "cluster", "ping_interval")
-		case slices.Contains(b.Topology.Balanced, Websocket):
-			divided(b.Pings().Interval, "websocket", "ping_interval")
-		default:
-			divided(b.Pings().Interval, "ping_interval")
-			// Routes would follow the clients' interval.
-			root.set(quote(routing.PingInterval.String()), "What routes do in real time.", "cluster", "ping_interval")
-		}
-	}
+	b.renderScaled(root, cluster, given)
 
+	place := "cluster " + cluster.Name
+	if cluster.LeafOf != "" {
+		place = cluster.Name + ", a leafnode of cluster " + cluster.LeafOf
+	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "# nats-server: node %s of cluster %s, topology %s\n\n", m.Name, cluster.Name, b.Topology.Name)
+	fmt.Fprintf(&text, "# nats-server: node %s of %s, topology %s\n\n", m.Name, place, b.Topology.Name)
 	root.write(&text, "")
 	return text.String(), nil
+}
+
+// renderScaled divides the ping interval of the balanced links by the factor. Gateways and leafnodes have none of
+// their own and follow the server's; routes follow it too, unless they are told not to.
+func (b Build) renderScaled(root *block, cluster Cluster, given []KeyValue) {
+	f := b.Tuning.Factor
+	if f <= 1 {
+		return
+	}
+	for _, link := range b.Topology.Balanced {
+		if link == Routes && cluster.LeafOf != "" {
+			continue
+		}
+		d := b.pings(given, link).Interval
+		why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
+		divided := quote(time.Duration(float64(d) / f).String())
+		switch link {
+		case Routes:
+			root.set(divided, why, "cluster", "ping_interval")
+		case Websocket:
+			root.set(divided, why, "websocket", "ping_interval")
+		default:
+			root.set(divided, why, "ping_interval")
+			if cluster.LeafOf == "" && !slices.Contains(b.Topology.Balanced, Routes) {
+				root.set(quote(b.pings(given, Routes).Interval.String()), "What routes do in real time.", "cluster", "ping_interval")
+			}
+		}
+	}
 }
 
 // renderClients says what clients are told about the other nodes: their balancer, where there is one.
@@ -102,10 +133,25 @@ func (b Build) renderWebsocket(root *block, m Member) {
 
 // front is the address of the frontend by which a node is reached on a link.
 func (b Build) front(link Link, node string) (addr string, ok bool) {
-	if addr, ok = b.Fronts[Front{link, node}]; !ok {
-		addr, ok = b.Fronts[Front{link, VIP}]
+	cluster, _ := b.Topology.clusterOf(node)
+	for _, name := range []string{node, cluster.Name, VIP} {
+		if addr, ok = b.Fronts[Front{link, name}]; ok {
+			break
+		}
 	}
 	return addr, ok
+}
+
+// urls gives all frontends by which the nodes of a cluster are reached on a link.
+func (b Build) urls(link Link, cluster Cluster, scheme string, user *url.Userinfo) []string {
+	var all []string
+	for _, name := range append(slices.Clone(cluster.Nodes), cluster.Name, VIP) {
+		if addr, ok := b.Fronts[Front{link, name}]; ok {
+			u := url.URL{Scheme: scheme, User: user, Host: addr}
+			all = append(all, quote(u.String()))
+		}
+	}
+	return all
 }
 
 // advertised is what a node is configured to tell others to dial, if it is.
@@ -125,17 +171,54 @@ func (b Build) renderCluster(root *block, cluster Cluster, m Member) {
 		root.set(quote(own), "What peers tell each other; without it, the address a connection came from, past or behind a balancer.",
 			"cluster", "advertise")
 	}
-	var routes []string
-	for _, name := range append(slices.Clone(cluster.Nodes), VIP) {
-		if addr, ok := b.Fronts[Front{Routes, name}]; ok {
-			routes = append(routes, quote("nats-route://"+addr))
+	root.set(list(b.urls(Routes, cluster, "nats-route", nil)), "The node's own address included: the server recognises itself.", "cluster", "routes")
+}
+
+// renderGateway writes the block that joins a cluster to others, where there are any.
+func (b Build) renderGateway(root *block, cluster Cluster, m Member) {
+	port, ok := m.Ports[Gateways]
+	if !ok {
+		return
+	}
+	root.set(quote(cluster.Name), "The cluster's name: what gateways join has that of its gateways.", "gateway", "name")
+	root.set(quote(m.Host), "", "gateway", "host")
+	root.set(strconv.Itoa(port), "", "gateway", "port")
+	if own, ok := b.advertised(Gateways, m.Name); ok {
+		root.set(quote(own), "What other clusters are told to dial; without it, the node's own address, past the balancer.", "gateway", "advertise")
+	}
+	var others []string
+	for _, c := range b.Topology.Clusters {
+		if c.Name == cluster.Name || c.LeafOf != "" {
+			continue
+		}
+		urls := list(b.urls(Gateways, c, "nats", nil))
+		others = append(others, "{ name: "+quote(c.Name)+", urls: "+strings.ReplaceAll(urls, "\n", "\n  ")+" }")
+	}
+	root.set(list(others), "Any node of a cluster will do; each node keeps one connection to each cluster.", "gateway", "gateways")
+}
+
+// renderLeafnodes writes the block by which a leafnode and its hub meet.
+func (b Build) renderLeafnodes(root *block, cluster Cluster, m Member) {
+	if port, ok := m.Ports[Leafnodes]; ok {
+		root.set(quote(m.Host), "", "leafnodes", "host")
+		root.set(strconv.Itoa(port), "", "leafnodes", "port")
+		if own, ok := b.advertised(Leafnodes, m.Name); ok {
+			root.set(quote(own), "What leafnodes are told to dial; without it, the node's own address, past the balancer.", "leafnodes", "advertise")
 		}
 	}
-	root.set(list(routes), "The node's own address included: the server recognises itself.", "cluster", "routes")
+	hub, ok := b.Topology.cluster(cluster.LeafOf)
+	if !ok {
+		return
+	}
+	accounts := b.Accounts()
+	a := accounts[slices.IndexFunc(accounts, func(a Account) bool { return a.Name == leafAccount })]
+	root.set(list(b.urls(Leafnodes, hub, "nats-leaf", url.UserPassword(a.User, a.Password))), "", "leafnodes", "remotes", "urls")
+	root.set(a.Name, "At this end; at the other it is the user's.", "leafnodes", "remotes", "account")
+	root.find("leafnodes").nested.find("remotes").listed = true
 }
 
 // renderAccounts writes an account with one user for everything the lab wants to tell apart.
-func (b Build) renderAccounts(root *block) {
+func (b Build) renderAccounts(root *block, cluster Cluster) {
 	switch b.Logins.Mode {
 	case Creds:
 		b.renderSigned(root)
@@ -146,7 +229,10 @@ func (b Build) renderAccounts(root *block) {
 	}
 	for _, a := range b.Accounts() {
 		why := fmt.Sprintf("Carried by route %d of the pool.", a.RouteIndex)
-		if a.RouteIndex < 0 {
+		switch {
+		case cluster.LeafOf != "":
+			why = "" // no routes
+		case a.RouteIndex < 0:
 			why = "Has routes of its own."
 		}
 		root.set(list([]string{b.Logins.renderUser(a)}), why, "accounts", a.Name, "users")
@@ -190,6 +276,7 @@ type entry struct {
 	why    string // the comment above it, or ""
 	text   string // the value, if it is not a block
 	nested *block
+	listed bool // the block is the one element of a list
 }
 
 // set gives the key at the end of path this value, making blocks on the way. It says false if the path
@@ -241,9 +328,13 @@ func (b *block) write(w *strings.Builder, indent string) {
 			w.WriteByte('\n')
 		}
 		if e.nested != nil {
-			fmt.Fprintf(w, "%s%s {\n", indent, e.key)
+			open, end := " {", "}"
+			if e.listed {
+				open, end = ": [{", "}]"
+			}
+			fmt.Fprintf(w, "%s%s%s\n", indent, e.key, open)
 			e.nested.write(w, indent+"  ")
-			fmt.Fprintf(w, "%s}\n", indent)
+			fmt.Fprintf(w, "%s%s\n", indent, end)
 			continue
 		}
 		if e.why != "" {

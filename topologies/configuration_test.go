@@ -68,10 +68,44 @@ func TestRender(t *testing.T) {
 			b.Fronts, b.Tuning.Factor = map[Front]string{{Websocket, VIP}: "127.0.0.1:7000", {Routes, "n1"}: "127.0.0.1:6221"}, 10
 			return b
 		}},
+		{"gateways", func() Build {
+			b := build(t, "gateway.connect_backoff=true", "west:ping_interval=5s")
+			b.Topology, _ = Find("gateways-behind-lb")
+			b.JetStream, b.Tuning.Factor = true, 10
+			b.Fronts = map[Front]string{{Gateways, "east"}: "127.0.0.1:7001", {Gateways, "west"}: "127.0.0.1:7002", {Routes, "e1"}: "127.0.0.1:6221"}
+			return b
+		}},
+		{"gateways_a_node", func() Build {
+			b := build(t, "gateway.advertise=none")
+			b.Topology, _ = Find("gateways-behind-lb")
+			b.Fronts = map[Front]string{{Gateways, "w1"}: "127.0.0.1:7001", {Gateways, "w2"}: "127.0.0.1:7002", {Gateways, "w3"}: "127.0.0.1:7003"}
+			return b
+		}},
+		{"hub", func() Build {
+			b := build(t, "leaf:leafnodes.remotes.no_randomize=true", "leafnodes.remotes.ignore_discovered_servers=true", "leafnodes.compression=off")
+			b.Topology, _ = Find("leafnodes-behind-lb")
+			b.JetStream, b.Fronts = true, map[Front]string{{Leafnodes, VIP}: "127.0.0.1:7000", {Routes, "h1"}: "127.0.0.1:6221"}
+			return b
+		}},
+		{"leaf", func() Build {
+			b := build(t, "leaf:leafnodes.remotes.no_randomize=true", "leafnodes.remotes.ignore_discovered_servers=true", "leafnodes.compression=off",
+				"leaf:ping_interval=25s", "cluster.ping_interval=8s")
+			b.Topology, _ = Find("leafnodes-behind-lb")
+			b.JetStream, b.Tuning.Factor = true, 10
+			b.Fronts = map[Front]string{{Leafnodes, "h1"}: "127.0.0.1:7001", {Leafnodes, "h2"}: "127.0.0.1:7002", {Leafnodes, "h3"}: "127.0.0.1:7003"}
+			return b
+		}},
 	} {
 		member := member
-		if c.file == "websocket" {
+		switch c.file {
+		case "websocket":
 			member.Ports = map[Link]int{Clients: 4222, Routes: 6222, Websocket: 8080}
+		case "gateways", "gateways_a_node":
+			member.Name, member.Ports = "e2", map[Link]int{Clients: 4222, Routes: 6222, Gateways: 7222}
+		case "hub":
+			member.Name, member.Ports = "h2", map[Link]int{Clients: 4222, Routes: 6222, Leafnodes: 7422}
+		case "leaf":
+			member.Name, member.Ports = "l2", map[Link]int{Clients: 4222}
 		}
 		got, err := Render(c.make(), member)
 		if err != nil {

@@ -118,6 +118,7 @@ var aliases = map[string]string{
 	"system":                    "system_account",
 	"cluster.net":               "cluster.host",
 	"cluster.cluster_advertise": "cluster.advertise",
+	"gateway.net":               "gateway.host",
 	"websocket.net":             "websocket.host",
 	"websocket.compress":        "websocket.compression",
 	"tls.first":                 "tls.handshake_first",
@@ -129,6 +130,15 @@ var aliases = map[string]string{
 	"jetstream.max_mem":         "jetstream.max_memory_store",
 	"jetstream.max_mem_store":   "jetstream.max_memory_store",
 	"jetstream.max_file":        "jetstream.max_file_store",
+
+	"leafnodes.net":                 "leafnodes.host",
+	"leafnodes.leafnode_advertise":  "leafnodes.advertise",
+	"leafnodes.reconnect":           "leafnodes.reconnect_interval", // durations are known by how a key ends
+	"leafnodes.reconnect_delay":     "leafnodes.reconnect_interval",
+	"leafnodes.remotes.url":         "leafnodes.remotes.urls",
+	"leafnodes.remotes.local":       "leafnodes.remotes.account",
+	"leafnodes.remotes.credentials": "leafnodes.remotes.creds",
+	"leafnodes.remotes.seed":        "leafnodes.remotes.nkey",
 }
 
 // canonical gives the one spelling of a key that the server knows in several; the server ignores case.
@@ -137,6 +147,9 @@ func canonical(key string) string {
 	first = strings.ToLower(first)
 	if nested && !slices.Contains(caseKept, first) {
 		rest = strings.ToLower(rest)
+	}
+	if first == "leaf" { // the server's other name of the block
+		first = "leafnodes"
 	}
 	if nested {
 		first += "." + rest

@@ -20,6 +20,8 @@ const (
 	Clients   Link = "clients"   // nats clients to servers
 	Websocket Link = "websocket" // the same over HTTP
 	Routes    Link = "routes"    // servers of one cluster to each other
+	Gateways  Link = "gateways"  // servers of one cluster to those of another
+	Leafnodes Link = "leafnodes" // servers by themselves to those of a cluster, their hub
 )
 
 // Topology is one arrangement of clusters and balancers. It is data: nothing happens when it exists.
@@ -30,10 +32,19 @@ type Topology struct {
 	Balanced []Link    // the links that cross a balancer; all others are direct
 }
 
-// Cluster is servers that know each other by routes.
+// Cluster is servers that know each other by routes, or the leafnodes of such a cluster.
 type Cluster struct {
 	Name  string
 	Nodes []string // names, unique in the whole topology
+	// LeafOf names the cluster that these servers are leafnodes of: they have no routes, each stands by itself with a
+	// JetStream domain of its own name. "" is servers joined by routes, and by gateways to other such clusters.
+	LeafOf string
+}
+
+// Frontend is one frontend of a balancer and the nodes behind it.
+type Frontend struct {
+	Name  string // see Front
+	Nodes []string
 }
 
 // Nodes gives the names of all nodes, cluster by cluster.
@@ -45,13 +56,78 @@ func (t Topology) Nodes() []string {
 	return names
 }
 
-// Listens gives the links that each node listens for, in a fixed order.
-func (t Topology) Listens() []Link {
-	all := []Link{Clients, Routes}
+// Listens gives the links that a node listens for, in a fixed order.
+func (t Topology) Listens(node string) []Link {
+	c, ok := t.clusterOf(node)
+	if !ok {
+		return nil
+	}
+	all := []Link{Clients}
+	if c.LeafOf == "" {
+		all = append(all, Routes)
+	}
 	if slices.Contains(t.Balanced, Websocket) {
 		all = append(all, Websocket)
 	}
+	if c.LeafOf == "" && t.joined() {
+		all = append(all, Gateways)
+	}
+	if slices.ContainsFunc(t.Clusters, func(o Cluster) bool { return o.LeafOf == c.Name }) {
+		all = append(all, Leafnodes)
+	}
 	return all
+}
+
+// joined reports whether there are gateways: clusters to be joined by them.
+func (t Topology) joined() bool {
+	clusters := 0
+	for _, c := range t.Clusters {
+		if c.LeafOf == "" {
+			clusters++
+		}
+	}
+	return clusters > 1
+}
+
+// leaves reports whether there are leafnodes.
+func (t Topology) leaves() bool {
+	return slices.ContainsFunc(t.Clusters, func(c Cluster) bool { return c.LeafOf != "" })
+}
+
+// Frontends gives the frontends that a balancer of a link has: one a node that listens for it, or one over the nodes
+// of each cluster that does. That of the only such cluster is called VIP.
+func (t Topology) Frontends(link Link, perNode bool) []Frontend {
+	var all []Frontend
+	for _, c := range t.Clusters {
+		var nodes []string
+		for _, n := range c.Nodes {
+			if slices.Contains(t.Listens(n), link) {
+				nodes = append(nodes, n)
+			}
+		}
+		switch {
+		case len(nodes) == 0:
+		case perNode:
+			for _, n := range nodes {
+				all = append(all, Frontend{n, []string{n}})
+			}
+		default:
+			all = append(all, Frontend{c.Name, nodes})
+		}
+	}
+	if !perNode && len(all) == 1 {
+		all[0].Name = VIP
+	}
+	return all
+}
+
+// cluster gives the cluster of that name.
+func (t Topology) cluster(name string) (Cluster, bool) {
+	i := slices.IndexFunc(t.Clusters, func(c Cluster) bool { return c.Name == name })
+	if i < 0 {
+		return Cluster{}, false
+	}
+	return t.Clusters[i], true
 }
 
 // clusterOf gives the cluster that a node belongs to.
@@ -93,7 +169,7 @@ func check(t Topology) error {
 	case len(t.Balanced) == 0:
 		return fmt.Errorf("topology %q puts nothing behind a balancer", t.Name)
 	}
-	seen := map[string]string{VIP: "the name of the frontend over all nodes"}
+	seen := map[string]string{VIP: "the name of the one frontend over all nodes"}
 	for _, c := range t.Clusters {
 		if len(c.Nodes) == 0 {
 			return fmt.Errorf("topology %q: cluster %q has no nodes", t.Name, c.Name)
@@ -110,6 +186,17 @@ func check(t Topology) error {
 				return fmt.Errorf("topology %q: %s is called %q, which is %s", t.Name, what, n, other)
 			}
 			seen[n] = what + " already"
+		}
+		if c.LeafOf == "" {
+			continue
+		}
+		if hub, ok := t.cluster(c.LeafOf); !ok || hub.LeafOf != "" {
+			return fmt.Errorf("topology %q: %q are leafnodes of %q, which is no cluster of it", t.Name, c.Name, c.LeafOf)
+		}
+	}
+	for _, link := range t.Balanced {
+		if len(t.Frontends(link, false)) == 0 {
+			return fmt.Errorf("topology %q puts %s behind a balancer, which no node listens for", t.Name, link)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -26,7 +27,7 @@ func (r *runtime) Check(b topologies.Build) (err error) {
 	for i, name := range b.Topology.Nodes() {
 		// Addresses that are only read: any will do as long as they differ.
 		m := topologies.Member{Name: name, Host: loopback, Monitor: 10000 + 10*i, Dir: filepath.Join(dir, name), Ports: map[topologies.Link]int{}}
-		for j, link := range b.Topology.Listens() {
+		for j, link := range b.Topology.Listens(name) {
 			m.Ports[link] = m.Monitor + 1 + j
 		}
 		members = append(members, m)
@@ -49,20 +50,12 @@ func (r *runtime) Check(b topologies.Build) (err error) {
 
 	var objections []error
 	for _, kv := range b.Tuning.Nats {
-		alone := b
-		alone.JetStream = true // so that jetstream.* keys are read as well
-		alone.Tuning = topologies.Tuning{Nats: []topologies.KeyValue{{Key: kv.Key, Value: kv.Value}}}
-		text, err := topologies.Render(alone, members[0])
+		objection, warnings, err := alone(b, kv, members)
 		if err != nil {
 			return err
 		}
-		if wrong := wrongKind(kv); wrong != "" {
-			objections = append(objections, fmt.Errorf("--nats %s: want %s", kv, wrong))
-			continue
-		}
-		_, warnings, err := read(text)
-		if err != nil {
-			objections = append(objections, fmt.Errorf("--nats %s: nats-server says: %w%s", kv, err, suggestion(kv.Key)))
+		if objection != nil {
+			objections = append(objections, fmt.Errorf("--nats %s: %w", kv, objection))
 		}
 		for _, w := range warnings {
 			r.log.Warn("nats-server warns about --nats "+kv.String(), "warning", w)
@@ -86,6 +79,33 @@ func (r *runtime) Check(b topologies.Build) (err error) {
 		}
 	}
 	return nil
+}
+
+// alone tries one setting by itself on a node of each cluster, since a leafnode and its hub read different keys. It
+// gives the objection of the first that has one.
+func alone(b topologies.Build, kv topologies.KeyValue, members []topologies.Member) (objection error, warnings []string, err error) {
+	if wrong := wrongKind(kv); wrong != "" {
+		return fmt.Errorf("want %s", wrong), nil, nil
+	}
+	b.JetStream = true // so that jetstream.* keys are read as well
+	b.Tuning = topologies.Tuning{Nats: []topologies.KeyValue{kv}}
+	for _, c := range b.Topology.Clusters {
+		i := slices.IndexFunc(members, func(m topologies.Member) bool { return m.Name == c.Nodes[0] })
+		text, err := topologies.Render(b, members[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		_, warned, err := read(text)
+		for _, w := range warned {
+			if !slices.Contains(warnings, w) {
+				warnings = append(warnings, w)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("nats-server says: %w%s", err, suggestion(kv.Key)), warnings, nil
+		}
+	}
+	return nil, warnings, nil
 }
 
 // together names settings of which each may be right alone.
