@@ -16,7 +16,7 @@ func eventAdvice(t Terms) []Advice {
 				Set: map[string]string{"restart": "reload"}})
 		case "stall":
 			why := ": from 3 s on Raft's election timers (4 to 9 s) begin to run out"
-			if t.towards() == "leaf nodes" {
+			if t.kind().name == leafLinks {
 				why = "" // no Raft group crosses a leafnode connection
 			}
 			advice = append(advice, Advice{Target: "load-balancer", Text: "keep pauses (failover, live migration, overload) below 2 s" + why})
@@ -123,7 +123,7 @@ func keepBehind(t Terms) []Advice {
 	if t.Settings["bypass"] != "" {
 		off = map[string]string{"bypass": "off"}
 	}
-	if t.towards() != "leaf nodes" {
+	if t.kind().name != leafLinks {
 		// Gateways have neither no_advertise nor a way to ignore what they learn.
 		return []Advice{{Target: "nats-server", Text: `gateway { advertise: "<the cluster's own frontend>" } on every node of every cluster`, Set: off}}
 	}
@@ -143,7 +143,7 @@ func standingAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: fmt.Sprintf("live %s of a backend that fails its checks left alone: a node that is still electing fails them too, and needs the %s for that", t.kind().all, t.kind().all),
 			Set: map[string]string{"on-down": "keep"}})
 	}
-	if t.towards() == "leaf nodes" {
+	if t.kind().name == leafLinks {
 		advice = append(advice, patientLeaf(t)...)
 	}
 	for _, f := range families {

@@ -118,6 +118,20 @@ func TestProved(t *testing.T) {
 		{"a burst that only a canary used up", "burst", "1MB", plain, line(on(5, Balancer, "applied", front(CanaryFront), why("burst")), on(1, Balancer, "applied", front("n1"), why("bandwidth"))),
 			"no route used it up, so that none met the bandwidth; what happens then shows with a smaller burst"},
 
+		{"one frontend a cluster", "frontends", "shared", superCluster(), line(to("east", "e1"), to("east", "e2"), to("west", "w1"), to("west", "w2")), ""},
+		{"a cluster whose frontend nobody dialled", "frontends", "shared", superCluster(), line(to("east", "e1"), to("east", "e2")), "1 of 2 shared frontends were dialled"},
+		{"one that reached a single node of its cluster", "frontends", "shared", superCluster(), line(to("east", "e1"), to("east", "e2"), to("west", "w1"), to("west", "w1")),
+			"connections to frontend west did not reach several nodes"},
+		{"one frontend for the hub", "frontends", "shared", hubAndLeaves(), line(to("vip", "h1"), to("vip", "h2")), ""},
+		{"one for the hub that reached a single node", "frontends", "shared", hubAndLeaves(), line(to("vip", "h1"), to("vip", "h1")), "connections to the one frontend did not reach several nodes"},
+		{"lots that a few connections may all lose", "balance", "random", hubAndLeaves(), line(to("vip", "h1"), to("vip", "h1")), ""},
+		{"turns are no lots", "balance", "round-robin", hubAndLeaves(), line(to("vip", "h1"), to("vip", "h1")), "connections did not reach several nodes"},
+		{"two clusters that are a node each say nothing about turns", "balance", "round-robin", superCluster(), line(to("east", "e1"), to("west", "w1")), "connections did not reach several nodes"},
+		{"a hash that leads each cluster's to one node", "balance", "source-hash", superCluster(), line(to("east", "e1"), to("west", "w1")), ""},
+		{"lots that nobody drew", "balance", "random", hubAndLeaves(), nil, "connections did not reach several nodes"},
+		{"a burst that no gateway used up", "burst", "1MB", superCluster(), line(on(1, Balancer, "applied", front("east"), why("bandwidth"))),
+			"no gateway connection used it up, so that none met the bandwidth; what happens then shows with a smaller burst"},
+
 		{"balancing that nobody saw", "balance", "least-connections", plain, nil, "connections did not reach several nodes"},
 	} {
 		t.Run(c.setting+"/"+c.name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 func init() {
 	linkKinds[leafLinks] = linkKind{
+		name:   leafLinks,
 		look:   func(ctx context.Context, t Target) linkage { return lookAtLeaves(ctx, t) },
 		called: true,
 		one:    "leafnode connection",

@@ -10,6 +10,7 @@ import (
 // linkKind is a kind of connection between servers: how it is looked at, and how it is spoken of. Each has its own file,
 // which puts it into linkKinds.
 type linkKind struct {
+	name string // in Terms.Links
 	look func(context.Context, Target) linkage
 	// called kinds are whole only once what is said at every node is heard at every other: a connection is listed before
 	// interest has crossed it. Routes are listed by their pool, and were always judged by that.
@@ -48,10 +49,10 @@ func (k linkKind) article() string {
 
 // towards is where a balancer's setting is to change.
 func (t Terms) towards() string {
-	if len(t.Links) > 0 && t.Links[0] == leafLinks {
-		return "leaf nodes"
+	if k := t.kind(); k.name != leafLinks {
+		return k.all
 	}
-	return t.kind().all
+	return "leaf nodes"
 }
 
 // kind is the kind of server link that is balanced; routes, where clients' connections are, since what joins the nodes

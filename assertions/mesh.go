@@ -8,6 +8,7 @@ import (
 
 func init() {
 	linkKinds[routeLinks] = linkKind{
+		name:  routeLinks,
 		look:  func(ctx context.Context, t Target) linkage { return lookAtMesh(ctx, t) },
 		one:   "route",
 		all:   "routes",

@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -141,7 +142,7 @@ var proofs = map[string]func(h History, value string) string{
 		if !slices.ContainsFunc(h.Events, func(e Event) bool {
 			return e.From == Balancer && e.Kind == "applied" && e.Why == "burst" && balanced(e)
 		}) {
-			return "no route used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
+			return "no " + h.Terms.kind().one + " used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
 		}
 		return ""
 	},
@@ -152,47 +153,87 @@ var proofs = map[string]func(h History, value string) string{
 		return ""
 	},
 	"frontends": func(h History, value string) string {
-		behind := map[string]map[string]bool{}
-		for _, e := range h.Kind(Balancer, "begin") {
-			if !balanced(e) {
-				continue
-			}
-			if behind[e.Front] == nil {
-				behind[e.Front] = map[string]bool{}
-			}
-			behind[e.Front][e.Backend] = true
-		}
+		behind, _ := ledTo(h)
 		if len(behind) == 0 {
 			return "no connection crossed the balancer"
 		}
-		for front, backends := range behind {
+		for _, front := range slices.Sorted(maps.Keys(behind)) {
+			backends := behind[front]
 			if value == "per-node" && len(backends) != 1 {
 				return fmt.Sprintf("frontend %s led to %d nodes", front, len(backends))
 			}
-			// All nodes of a lab dial from one address, which a hash of it leads to one backend.
-			if value == "shared" && h.Terms.Settings["balance"] != "source-hash" && (len(behind) != 1 || len(backends) < 2) {
+			if value != "shared" || h.Terms.Settings["balance"] == "source-hash" {
+				continue // all nodes of a lab dial from one address, which a hash of it leads to one backend
+			}
+			switch shared := h.Terms.sharedFronts(); {
+			case shared == 1 && (len(behind) != 1 || len(backends) < 2 && !h.lucky()):
 				return "connections to the one frontend did not reach several nodes"
+			case shared > 1 && len(behind) != shared:
+				return fmt.Sprintf("%d of %d shared frontends were dialled", len(behind), shared)
+			case shared > 1 && len(backends) < 2 && !h.lucky():
+				return "connections to frontend " + front + " did not reach several nodes"
 			}
 		}
 		return ""
 	},
 	"balance": func(h History, value string) string {
-		reached := map[string]bool{}
-		for _, e := range h.Kind(Balancer, "begin") {
-			if balanced(e) {
-				reached[e.Backend] = true
+		behind, _ := ledTo(h)
+		several := false
+		for _, front := range slices.Sorted(maps.Keys(behind)) {
+			// Every node of a lab on one machine dials from the same address, so that a hash of it leads to one
+			// backend.
+			if n := len(behind[front]); value == "source-hash" && n != 1 {
+				return fmt.Sprintf("one source address reached %d nodes", n)
 			}
+			several = several || len(behind[front]) > 1
 		}
-		// Every node of a lab on one machine dials from the same address, so that a hash of it leads to one
-		// backend.
-		if value == "source-hash" && len(reached) != 1 {
-			return fmt.Sprintf("one source address reached %d nodes", len(reached))
-		}
-		if value != "source-hash" && len(reached) < 2 {
+		switch {
+		case len(behind) == 0 && value == "source-hash":
+			return "one source address reached 0 nodes"
+		case value != "source-hash" && !several && !h.lucky():
 			return "connections did not reach several nodes"
 		}
 		return ""
 	},
+}
+
+// ledTo are the backends behind each frontend that connections of the topology were led to, and how many those were.
+func ledTo(h History) (behind map[string]map[string]bool, connections int) {
+	behind = map[string]map[string]bool{}
+	for _, e := range h.Kind(Balancer, "begin") {
+		if !balanced(e) {
+			continue
+		}
+		if behind[e.Front] == nil {
+			behind[e.Front] = map[string]bool{}
+		}
+		behind[e.Front][e.Backend] = true
+		connections++
+	}
+	return behind, connections
+}
+
+// lucky reports whether a few connections that are balanced by lot may all have met the same node, which then says nothing:
+// of three nodes, with twelve connections, one time in 177,000.
+func (h History) lucky() bool {
+	_, n := ledTo(h)
+	return h.Terms.kind().called && h.Terms.Settings["balance"] == "random" && n > 0 && n < 12
+}
+
+// sharedFronts is how many frontends there are where several nodes share one: one a cluster that is dialled.
+func (t Terms) sharedFronts() int {
+	n := 0
+	switch t.kind().name {
+	case gatewayLinks:
+		n = len(t.joined())
+	case leafLinks:
+		for _, hub := range t.joined() {
+			if slices.ContainsFunc(t.Clusters, func(g Group) bool { return g.LeafOf == hub.Name }) {
+				n++
+			}
+		}
+	}
+	return max(n, 1)
 }
 
 func cameBack(h History) string {

@@ -8,6 +8,7 @@ import (
 
 func init() {
 	linkKinds[gatewayLinks] = linkKind{
+		name:   gatewayLinks,
 		look:   func(ctx context.Context, t Target) linkage { return lookAtSupercluster(ctx, t) },
 		called: true,
 		one:    "gateway connection",

@@ -145,7 +145,7 @@ func judgeAll(t *testing.T, name string, cases []judged) {
 	}
 }
 
-var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|streams|elections|Raft groups|spells|closes|route connections|advisories)\b`)
+var wrongPlural = regexp.MustCompile(`(^|[^.\d])1 (messages|ways|routes|pairs|streams|elections|Raft groups|spells|closes|(route|gateway|leafnode) connections|requests|addresses|advisories)\b`)
 
 // units of the measures, by their names: a number that changes its unit breaks whoever reads reports.
 var units = map[string]string{
@@ -166,6 +166,8 @@ var units = map[string]string{
 	"published": "messages", "publishes_failed": "messages", "publishes_repeated": "messages", "stored_twice": "messages",
 	"consumers": "consumers", "undelivered": "messages", "out_of_order": "messages", "keys_outdated": "keys", "redelivered": "messages", "longest_delivery_gap": "s",
 	"connections_ended": "connections", "longest_without_service": "s", "messages_missed": "messages", "clients_unserved": "clients",
+	"all_connected_after": "s", "connections_missing": "connections", "connections_ended_silently": "connections", "interest_after": "s",
+	"longest_gap_plain": "s", "longest_gap_queue": "s", "longest_gap_request": "s",
 	"steps":                    "restarts",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
@@ -231,6 +233,16 @@ func safeTimelines() map[string]History {
 		"jetstream/no-duplicates-with-ids":  {Terms: struckBy("outage", 5), Events: line(acks("P1", 1, 20, 0.1), repeats("P1", 20), readBackOf("P1", 20))},
 		"jetstream/consumer-resumes":        {Terms: struckBy("restart=crash", 0), Events: eared(inOrder())},
 		"jetstream/no-acked-loss":           {Terms: struckBy("stall", 1), Events: line(acks("S1", 1, 20, 0.5), readBackOf("S1", 20), replicasOf("S1", 20, 20, 20))},
+		"gateways/connect":                  {Terms: hit(superCluster(), "stall"), Events: wholeAtBothEnds()},
+		"gateways/stay-behind-lb":           {Terms: superCluster(), Events: line(crossing(0.5), linkSeen(0.9, "e1", "west", "10.0.0.2:6222"), learnt(0.9, "e1", "west", "vip:7522", "front"), wholeAtBothEnds())},
+		"gateways/stay-up-when-quiet":       {Terms: idling(superCluster(), 20, "fin"), Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},
+		"gateways/interest-restored":        {Terms: hit(superCluster(), "stall"), Events: line(carried(ofMessages, "queue e1→west", 100, 0.1), endedWell(90, "across"))},
+		"gateways/reply-crosses":            {Terms: hit(superCluster(), "stall"), Events: line(carried(ofRequests, "request e1→west", 100, 0.1), endedWell(90, "across"))},
+		"leafnodes/connect":                 {Terms: hit(hubAndLeaves(), "stall"), Events: wholeAtBothEnds()},
+		"leafnodes/stay-behind-lb":          {Terms: hubAndLeaves(), Events: partedFrom(1.1, "10.0.0.2:6222")},
+		"leafnodes/stay-up-when-quiet":      {Terms: idling(hubAndLeaves(), 130, "fin"), Events: line(on(1, Server, "mesh-full"), watching(2, 62), on(70, Client, "healed", seq(1)))},
+		"leafnodes/messages-cross":          {Terms: hit(hubAndLeaves(), "stall"), Events: line(carried(ofMessages, "plain h1→l1", 100, 0.1), endedWell(90, "across"))},
+		"leafnodes/silent-loss":             {Terms: idling(hubAndLeaves(), 130, "silent"), Events: line(spells(5))},
 		"websocket/upgrades":                {Terms: threeNodes(), Events: line(on(1, Client, "upgraded"))},
 		"websocket/frames-arrive-whole":     {Terms: threeNodes(), Events: framesOf(10)},
 	}
@@ -273,7 +285,7 @@ func TestNothingThatIsMissingMakesAnythingSafe(t *testing.T) {
 			if strings.HasPrefix(a.Name, "core/") {
 				harmless = append(harmless, "mesh-full")
 			}
-			if a.Name == "routes/notice-silence" {
+			if a.Name == "routes/notice-silence" || a.Name == "leafnodes/silent-loss" {
 				harmless = append(harmless, "said", "heard") // messages only tell what a silence costs
 			}
 			for kind := range kindsOf(h.Events) {
