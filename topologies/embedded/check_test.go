@@ -37,12 +37,55 @@ func TestCheckAccepts(t *testing.T) {
 		{"server_tags=[a, b]", "server_metadata.Region=west 1"},
 		{"jetstream.sync_interval=always", "jetstream.max_mem=64MB"},
 		{"lame_duck_duration=2m", "lame_duck_grace_period=5s"},
+		{"gateway.advertise=10.1.2.3:7222", "leafnodes.reconnect_interval=2s"}, // without the block's port nobody listens
 	} {
 		for _, factor := range []float64{1, 7} {
 			b := given(t, nats...)
 			b.Tuning.Factor, b.JetStream = factor, factor == 1
 			if err := New(Options{}).Check(b); err != nil {
 				t.Errorf("%v, time scale %v: %v", nats, factor, err)
+			}
+		}
+	}
+}
+
+// in is the build in another topology.
+func in(t *testing.T, topology string, b topologies.Build) topologies.Build {
+	t.Helper()
+	var ok bool
+	if b.Topology, ok = topologies.Find(topology); !ok {
+		t.Fatalf("there is no topology %s", topology)
+	}
+	return b
+}
+
+func TestCheckOfServerLinks(t *testing.T) {
+	for _, c := range []struct {
+		topology string
+		nats     []string
+		want     string // in the objection; "" for none
+	}{
+		{"gateways-behind-lb", nil, ""},
+		{"gateways-behind-lb", []string{"gateway.advertise=none", "gateway.connect_backoff=true", "west:gateway.reject_unknown=true"}, ""},
+		{"gateways-behind-lb", []string{"east:ping_interval=8s", "cluster.ping_interval=9s", "gateway.write_deadline=2m"}, ""},
+		{"gateways-behind-lb", []string{"gateway.no_advertise=true"}, `--nats gateway.no_advertise=true: nats-server says: unknown field "no_advertise"; did you mean`},
+		{"gateways-behind-lb", []string{"gateway.connect_retries=some"}, "want a whole number"},
+		{"gateways-behind-lb", []string{"west:gateway.advertize=a:1"}, "--nats west:gateway.advertize=a:1: nats-server says: unknown field"},
+		{"leafnodes-behind-lb", nil, ""},
+		{"leafnodes-behind-lb", []string{"leafnodes.no_advertise=true", "leafnodes.advertise=none"}, ""},
+		{"leafnodes-behind-lb", []string{"leafnodes.remotes.ignore_discovered_servers=true", "leaf:leafnodes.remotes.first_info_timeout=2m"}, ""},
+		{"leafnodes-behind-lb", []string{"leaf:leaf.reconnect=2m", "leaf:ping_interval=20s", "cluster.ping_interval=8s"}, ""},
+		{"leafnodes-behind-lb", []string{"leafnodes.remotes.ignore_discovered=true"}, `--nats leafnodes.remotes.ignore_discovered=true: nats-server says: unknown field "ignore_discovered"`},
+		{"leafnodes-behind-lb", []string{"leaf:leafnodes.ignore_discovered_servers=true"}, "did you mean leafnodes.remotes.ignore_discovered_servers?"},
+		{"leafnodes-behind-lb", []string{"leafnodes.remotes.ignore_discovered_servers=2"}, "want true or false"},
+		{"leafnodes-behind-lb", []string{"hub:leafnodes.remotes.no_randomize=true"}, "are no leafnodes"},
+	} {
+		for _, factor := range []float64{1, 7} {
+			b := in(t, c.topology, given(t, c.nats...))
+			b.Tuning.Factor, b.JetStream = factor, factor == 1
+			err := New(Options{}).Check(b)
+			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s with %v, time scale %v: got %v, want %q", c.topology, c.nats, factor, err, c.want)
 			}
 		}
 	}
@@ -94,6 +137,8 @@ func TestTheServerKnowsEveryKeyOfTheTable(t *testing.T) {
 	right := map[kind]string{flag: "true", number: "10", size: "512KB", duration: "45s", text: "A", array: "[]"}
 	special := map[string]string{
 		"cluster.advertise": "127.0.0.1:1", "client_advertise": "127.0.0.1:1", "cluster.compression": "accept",
+		"gateway.advertise": "127.0.0.1:1", "gateway.write_timeout": "close", "leafnodes.advertise": "127.0.0.1:1", "leafnodes.write_timeout": "close",
+		"leafnodes.compression": "s2_fast", "leafnodes.remotes.compression": "off",
 		"write_timeout": "close", "cluster.write_timeout": "close", "cluster.routes": "[nats://127.0.0.1:1]",
 		"lame_duck_grace_period": "5s", "cluster.accounts": "[JS]", "max_pending": "2MB",
 		"tls.handshake_first": "auto", "tls.min_version": "1.3", "tls.cipher_suites": "[TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]", "tls.curve_preferences": "[CurveP256]",
@@ -105,6 +150,9 @@ func TestTheServerKnowsEveryKeyOfTheTable(t *testing.T) {
 			value = right[k]
 		}
 		b := given(t, key+"="+value)
+		if strings.HasPrefix(key, "leafnodes.remotes.") {
+			b = in(t, "leafnodes-behind-lb", b) // where it is a key of the lab's one remote
+		}
 		if err := New(Options{}).Check(b); err != nil {
 			t.Errorf("%s, %s: %v", key, k, err)
 		}

@@ -66,13 +66,14 @@ func (fs forwarders) serve(t testing.TB, d topologies.Deployment) {
 	}
 }
 
-func (f *forwarder) accept(backend string) {
-	for {
+// accept passes connections on to the backends in turn.
+func (f *forwarder) accept(backends ...string) {
+	for i := 0; ; i++ {
 		front, err := f.listener.Accept()
 		if err != nil {
 			return
 		}
-		back, err := net.Dial("tcp", backend)
+		back, err := net.Dial("tcp", backends[i%len(backends)])
 		if err != nil {
 			front.Close()
 			continue
