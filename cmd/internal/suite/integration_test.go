@@ -3,6 +3,7 @@ package suite
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -47,6 +48,15 @@ var more []row
 // scenario is what lbtest makes of the row's command.
 func (r row) scenario(t *testing.T) scenario {
 	t.Helper()
+	if r.assert == "" {
+		return r.asking(t)
+	}
+	return r.asking(t, r.assert)
+}
+
+// asking is the row's scenario with those assertions, or with all that speak of its settings.
+func (r row) asking(t *testing.T, names ...string) scenario {
+	t.Helper()
 	var nats []topologies.KeyValue
 	for _, kv := range strings.Fields(r.nats) {
 		parsed, err := topologies.ParseKeyValue(kv)
@@ -60,12 +70,15 @@ func (r row) scenario(t *testing.T) scenario {
 		t.Fatal(err)
 	}
 	var chosen []assertions.Assertion
-	if r.assert != "" {
-		a, _ := assertions.Find(r.assert)
+	for _, name := range names {
+		a, ok := assertions.Find(name)
+		if !ok {
+			t.Fatalf("there is no assertion %s", name)
+		}
 		chosen = append(chosen, a)
 	}
 	factor := float64(fastest)
-	if strings.HasPrefix(r.assert, "jetstream/") {
+	if r.storing() {
 		factor = 1
 	}
 	top, ok := topologies.Find(cmp.Or(r.topology, routes))
@@ -78,6 +91,76 @@ func (r row) scenario(t *testing.T) scenario {
 	}
 	s.name = r.name // what is reported by name must be unique
 	return s
+}
+
+// storing reports whether the row asks about streams, which are judged in real time only.
+func (r row) storing() bool { return strings.HasPrefix(r.assert, "jetstream/") }
+
+// command is what rows have in common that one run can answer.
+func (r row) command() row {
+	return row{topology: cmp.Or(r.topology, routes), client: strings.TrimSpace(r.client), clients: r.clients, set: strings.TrimSpace(r.set), nats: strings.TrimSpace(r.nats), auth: r.auth}
+}
+
+// question is one scenario, and the rows that its answer is held against.
+type question struct {
+	scenario scenario
+	rows     []row
+}
+
+// questions puts rows together that ask about the same command: a lab is started once, whoever looks at it.
+func questions(t *testing.T, rows []row) []question {
+	t.Helper()
+	type run struct {
+		command row
+		storing bool
+	}
+	var whole, chosen []question
+	wholes, chosens := map[string]int{}, map[string]int{}
+	rows = slices.Clone(rows)
+	for i, r := range rows {
+		rows[i].assert = cmp.Or(r.assert, r.by) // what else speaks of its settings is not asked
+		rows[i].by = cmp.Or(r.by, r.assert)
+	}
+	for _, r := range rows {
+		if r.assert != "" {
+			continue
+		}
+		key := fmt.Sprint(r.command())
+		i, ok := wholes[key]
+		if !ok {
+			i = len(whole)
+			wholes[key] = i
+			whole = append(whole, question{scenario: r.scenario(t)})
+		}
+		whole[i].rows = append(whole[i].rows, r)
+	}
+	for _, r := range rows {
+		if r.assert == "" {
+			continue
+		}
+		if i, ok := wholes[fmt.Sprint(r.command())]; ok && slices.ContainsFunc(whole[i].scenario.assertions(), func(a assertions.Assertion) bool { return a.Name == r.assert }) {
+			whole[i].rows = append(whole[i].rows, r)
+			continue
+		}
+		key := fmt.Sprint(run{r.command(), r.storing()})
+		i, ok := chosens[key]
+		if !ok {
+			i = len(chosen)
+			chosens[key] = i
+			chosen = append(chosen, question{})
+		}
+		chosen[i].rows = append(chosen[i].rows, r)
+	}
+	for i, q := range chosen {
+		var names []string
+		for _, r := range q.rows {
+			if !slices.Contains(names, r.assert) {
+				names = append(names, r.assert)
+			}
+		}
+		chosen[i].scenario = q.rows[0].asking(t, names...)
+	}
+	return append(whole, chosen...)
 }
 
 // observed is what NATS was seen to do behind real balancers (nats-server 2.15.2; HAProxy 2.6, nginx 1.22).
@@ -174,16 +257,19 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
 	// tests run at the same time.
 	plan := Plan{options: Options{Runtime: rt, Parallel: 12}, seed: 1}
-	for _, r := range rows {
-		plan.scenarios = append(plan.scenarios, r.scenario(t))
+	asked := questions(t, rows)
+	for _, q := range asked {
+		plan.scenarios = append(plan.scenarios, q.scenario)
 	}
 	answers := plan.Run(t.Context(), func(p Progress) {
 		if p.Kind != "started" {
 			t.Logf("%6.1fs %-8s %s: %s", p.At.Seconds(), p.Verdict, p.Scenario, p.Text)
 		}
 	})
-	for i, r := range rows {
-		t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+	for i, q := range asked {
+		for _, r := range q.rows {
+			t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+		}
 	}
 	if err := rt.Close(); err != nil {
 		t.Errorf("ending the runtime: %v", err)
