@@ -62,7 +62,7 @@ func judgeFullMesh(h History) []Finding {
 	m := seconds("mesh_full_after", took)
 	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
-	if slower := took - usual - routeRetry; slower > tolerance {
+	if slower := took - usual - chance(h, formed.At); slower > tolerance {
 		return []Finding{{Verdict: Risky, Measured: []Measure{m}, Marginal: slower < 4*tolerance,
 			Got: fmt.Sprintf("full mesh after %s, control %s", spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
 	}
@@ -75,6 +75,28 @@ const (
 	// routeRetry is nats-server's own pause before it dials a route again: 1 s and up to 100 ms (route.go).
 	routeRetry = 1100 * time.Millisecond
 )
+
+// chance is how much later the mesh may be because nodes dialled each other at the same moment, and so closed each
+// other's routes as duplicates, until they tried again: one retry, or as many as were seen, three at the most. Where the
+// balancer turned a connection away or ended one, more than one retry may be its doing.
+func chance(h History, formed time.Duration) time.Duration {
+	const most = 3
+	apart := routeRetry * 9 / 10 // whoever dials later than that after all others tries again
+	retries, last := 0, time.Duration(0)
+	for _, e := range h.Events {
+		switch {
+		case e.From != Balancer || !onRoute(e) || e.At < serving(h) || e.At > formed:
+		case e.Kind == "refused", e.Kind == "expired":
+			return routeRetry
+		case e.Kind == "begin":
+			if last > 0 && e.At-last >= apart {
+				retries++
+			}
+			last = e.At
+		}
+	}
+	return routeRetry * time.Duration(min(max(1, retries), most))
+}
 
 // whenPartial says when the mesh was missed: at the start, after an event, or in the end.
 func whenPartial(h History, look int, e Event) string {

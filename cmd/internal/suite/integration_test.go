@@ -33,6 +33,8 @@ type row struct {
 	by       string               // the assertion that must have that verdict; "" for the scenario
 	says     string               // in what was got
 	long     bool                 // only where LBTEST_LONG is set: what others cover more quickly
+	nightly  bool                 // only where LBTEST_NIGHTLY is set: what differs little from others
+	real     bool                 // in real time, which is nightly
 }
 
 var (
@@ -78,7 +80,7 @@ func (r row) asking(t *testing.T, names ...string) scenario {
 		chosen = append(chosen, a)
 	}
 	factor := float64(fastest)
-	if r.storing() {
+	if r.storing() || r.real {
 		factor = 1
 	}
 	top, ok := topologies.Find(cmp.Or(r.topology, routes))
@@ -96,9 +98,20 @@ func (r row) asking(t *testing.T, names ...string) scenario {
 // storing reports whether the row asks about streams, which are judged in real time only.
 func (r row) storing() bool { return strings.HasPrefix(r.assert, "jetstream/") }
 
+// due reports whether a row's turn has come.
+func (r row) due(long, nightly bool) bool {
+	switch {
+	case r.nightly, r.real:
+		return nightly
+	case r.long:
+		return long || nightly
+	}
+	return true
+}
+
 // command is what rows have in common that one run can answer.
 func (r row) command() row {
-	return row{topology: cmp.Or(r.topology, routes), client: strings.TrimSpace(r.client), clients: r.clients, set: strings.TrimSpace(r.set), nats: strings.TrimSpace(r.nats), auth: r.auth}
+	return row{topology: cmp.Or(r.topology, routes), client: strings.TrimSpace(r.client), clients: r.clients, set: strings.TrimSpace(r.set), nats: strings.TrimSpace(r.nats), auth: r.auth, real: r.real}
 }
 
 // question is one scenario, and the rows that its answer is held against.
@@ -166,17 +179,17 @@ func questions(t *testing.T, rows []row) []question {
 // observed is what NATS was seen to do behind real balancers (nats-server 2.15.2; HAProxy 2.6, nginx 1.22).
 func observed() []row {
 	rows := []row{
-		{name: "the only route URL is one VIP over all nodes: the full mesh never forms", set: "frontends=shared", want: isUnsafe, by: "routes/full-mesh-forms", says: "no full mesh within 30 s"},
+		{name: "the only route URL is one VIP over all nodes: the full mesh never forms", set: "frontends=shared", want: isUnsafe, by: "routes/full-mesh-forms", says: "no full mesh within 30 s", long: true},
 		{name: "one frontend a node", set: "frontends=per-node", want: isSafe},
 		{name: "20 s with default pings", set: "idle-timeout=20s", want: notSafe},
 		{name: "20 s with pings of 8 s", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe},
-		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe},
+		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe, long: true},
 		{name: "35 s silently", set: "idle-timeout=35s idle-expiry=silent", want: isSafe, long: true},
 		{name: "balancer killed and restarted at once", set: "restart=crash", want: isRisky},
 		{name: "reload: nothing at all", set: "restart=reload", want: isSafe},
-		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe},
-		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost"},
-		{name: "a PROXY header, which nobody expects on routes", set: "proxy-protocol=v1", want: isUnsafe, by: "routes/full-mesh-forms"},
+		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe, long: true},
+		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost", long: true},
+		{name: "a PROXY header, which nobody expects on routes", set: "proxy-protocol=v1", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
 		{name: "a balancer that waits for the client, who speaks", set: "inspection=client-first", want: isSafe},
 		{name: "a balancer that speaks HTTP only", set: "inspection=http", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
 		{name: "a balancer that always waits", set: "inspection=wait-end inspection-delay=2s", want: isRisky, by: "routes/full-mesh-forms", long: true},
@@ -191,17 +204,26 @@ func observed() []row {
 		{name: "twenty milliseconds each way", set: "latency=20ms", want: isSafe, long: true},
 		{name: "and no acknowledged message", set: "stall=12s", want: isSafe, by: "jetstream/no-acked-loss", assert: "jetstream/no-acked-loss", long: true},
 	}
-	for _, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
+	// One manner of each is long, all are nightly.
+	for i, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
 		rows = append(rows,
-			row{name: "5 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, want: notSafe, long: true},
-			row{name: "20 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, want: notSafe, long: true},
-			row{name: "5 s with pings of 2 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, nats: "cluster.ping_interval=2s", want: isSafe, long: true},
-			row{name: "20 s with pings of 8 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, nats: "cluster.ping_interval=8s", want: isSafe, long: true},
-			row{name: "35 s, " + how, set: "idle-timeout=35s idle-expiry=" + how, want: isSafe, long: true},
-			row{name: "60 s, " + how, set: "idle-timeout=60s idle-expiry=" + how, want: isSafe, long: true},
-			row{name: "350 s, " + how, set: "idle-timeout=350s idle-expiry=" + how, want: isSafe, long: true})
+			row{name: "5 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, want: notSafe, nightly: i != 2},
+			row{name: "20 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, want: notSafe, nightly: i != 3},
+			row{name: "5 s with pings of 2 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, nats: "cluster.ping_interval=2s", want: isSafe, nightly: true},
+			row{name: "20 s with pings of 8 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, nats: "cluster.ping_interval=8s", want: isSafe, nightly: i != 1},
+			row{name: "35 s, " + how, set: "idle-timeout=35s idle-expiry=" + how, want: isSafe, nightly: i != 3},
+			row{name: "60 s, " + how, set: "idle-timeout=60s idle-expiry=" + how, want: isSafe, nightly: i != 1},
+			row{name: "350 s, " + how, set: "idle-timeout=350s idle-expiry=" + how, want: isSafe, nightly: i != 0})
 	}
-	return rows
+	for i := range rows {
+		rows[i].long = rows[i].long || strings.Contains(rows[i].set, "idle-expiry") && rows[i].name != "5 s silently with pings of 2 s"
+	}
+	// The values next to a boundary, in real time: what is scaled elsewhere is held against what it stands for.
+	return append(rows,
+		row{name: "20 s with default pings, in real time", set: "idle-timeout=20s", want: notSafe, real: true},
+		row{name: "35 s, in real time", set: "idle-timeout=35s", want: isSafe, real: true},
+		row{name: "20 s with pings of 8 s, in real time", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe, real: true},
+		row{name: "20 s silently, in real time", set: "idle-timeout=20s idle-expiry=silent", want: isUnsafe, real: true})
 }
 
 // noWorse are the promises whose breach the contract calls risky at most: a bypass, a crowd on
@@ -246,17 +268,17 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		t.Skip("integration: starts clusters")
 	}
 	t.Parallel() // it mostly waits
-	long := os.Getenv("LBTEST_LONG") != ""
+	long, nightly := os.Getenv("LBTEST_LONG") != "", os.Getenv("LBTEST_NIGHTLY") != ""
 	var rows []row
 	for _, r := range slices.Concat(observed(), hostile(), more) {
-		if !r.long || long {
+		if r.due(long, nightly) {
 			rows = append(rows, r)
 		}
 	}
 	rt := embedded.New(embedded.Options{})
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
 	// tests run at the same time.
-	plan := Plan{options: Options{Runtime: rt, Parallel: 12}, seed: 1}
+	plan := Plan{options: Options{Runtime: rt, Parallel: 8}, seed: 1}
 	asked := questions(t, rows)
 	for _, q := range asked {
 		plan.scenarios = append(plan.scenarios, q.scenario)
