@@ -26,7 +26,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
-.PHONY: all build test integration fidelity lint fmt fuzz bench clean help
+.PHONY: all build test integration nightly fidelity lint fmt fuzz bench clean help
 
 all: build lint test ## build, lint and test (what `make` alone does)
 
@@ -43,6 +43,10 @@ endif
 # Without the race detector: what is judged here is the program as it is used.
 integration: ## the long suites: every calibration point on real NATS, nothing left out
 	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
+
+# What integration leaves out because it differs little from something there, and the boundaries of timers in real time.
+nightly: ## integration, and every calibration point in every manner and next to its boundary in real time: two hours
+	LBTEST_LONG=1 LBTEST_NIGHTLY=1 $(GO) test -count=1 -timeout 3h $(TESTFLAGS) $(LONG)
 
 fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on, and NATS behind both
 	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \

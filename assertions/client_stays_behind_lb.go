@@ -84,5 +84,5 @@ func plural2(n int, one, many string) string {
 var pastAdvice = []Advice{
 	{Target: "nats-server", Text: `client_advertise: "<the balancer's host:port>" on every node`, Set: map[string]string{"bypass": "off"}},
 	{Target: "nats-server", Text: "cluster { no_advertise: true } on every node", Nats: map[string]string{"cluster.no_advertise": "true"}},
-	{Target: "client", Text: "nats.IgnoreDiscoveredServers()  # nats.go 1.49 or later"},
+	{Target: "client", Text: "nats.IgnoreDiscoveredServers()  # nats.go 1.49 or later", Client: map[string]string{"ignore-discovered": "true"}},
 }

@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -108,6 +109,20 @@ func ParseClientTuning(pairs []string) (ClientTuning, error) {
 		}
 	}
 	return tuning, nil
+}
+
+// And is the same with some keys given anew. Its errors are the user's.
+func (c ClientTuning) And(changed map[string]string) (ClientTuning, error) {
+	said := maps.Clone(c.said)
+	if said == nil {
+		said = map[string]string{}
+	}
+	maps.Copy(said, changed)
+	var pairs []string
+	for _, key := range slices.Sorted(maps.Keys(said)) {
+		pairs = append(pairs, key+"="+said[key])
+	}
+	return ParseClientTuning(pairs)
 }
 
 // Keepalive is the pause between the TCP keepalive probes of an idle client connection, 0 for none: Go's

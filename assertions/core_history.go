@@ -208,7 +208,8 @@ func quietClientAdvice(t Terms) []Advice {
 		if ping := (idle * 2 / 5).Truncate(100 * time.Millisecond); ping >= 500*time.Millisecond {
 			text := trimmed(ping)
 			advice = append(advice, pingAdvice(t, text),
-				Advice{Target: "client", Text: fmt.Sprintf("a ping interval of %s (nats.go: nats.PingInterval), where the server is not yours", text)})
+				Advice{Target: "client", Text: fmt.Sprintf("a ping interval of %s (nats.go: nats.PingInterval), where the server is not yours", text),
+					Client: map[string]string{"ping-interval": text}})
 		}
 		longer := trimmed((usual * 5 / 4).Round(time.Second))
 		set := map[string]string{}
@@ -257,4 +258,5 @@ func appAdvice(t Terms) []Advice {
 }
 
 // everlasting is what keeps a client from giving up.
-var everlasting = Advice{Target: "client", Text: "reconnect for ever (nats.go: nats.MaxReconnects(-1)): the default gives up after 60 attempts a server, about two minutes"}
+var everlasting = Advice{Target: "client", Text: "reconnect for ever (nats.go: nats.MaxReconnects(-1)): the default gives up after 60 attempts a server, about two minutes",
+	Client: map[string]string{"max-reconnects": "-1"}}

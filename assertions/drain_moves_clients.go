@@ -113,7 +113,8 @@ func moveAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "health checks of /healthz: a TCP check does not see a server that hangs", Set: map[string]string{"health-check": "http"}})
 	}
 	if lost {
-		advice = append(advice, Advice{Target: "client", Text: "nats.PingInterval(10 * time.Second)  # a client that asks more often knows sooner, after (max pings out + 1) intervals"})
+		advice = append(advice, Advice{Target: "client", Text: "nats.PingInterval(10 * time.Second)  # a client that asks more often knows sooner, after (max pings out + 1) intervals",
+			Client: map[string]string{"ping-interval": "10s"}})
 	}
 	if t.Struck("drain") && t.Settings["drain"] != "" && t.Settings["drain"] != "keep" {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "leave the connections of a removed node alone, and let the node's own lame duck mode send clients away one by one",

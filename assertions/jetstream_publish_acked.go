@@ -126,7 +126,8 @@ func streamAdvice(t Terms) []Advice {
 		// Two pings and a bit fit into one idle timeout, so that a late or lost one does not matter.
 		ping := trimmed((t.Real(t.Idle) * 2 / 5).Truncate(100 * time.Millisecond))
 		advice = append(advice, Advice{Target: "nats-server", Text: fmt.Sprintf("ping_interval: %q  # below half the balancer's idle timeout", ping), Nats: map[string]string{"ping_interval": ping}},
-			Advice{Target: "client", Text: fmt.Sprintf("pings every %s (nats.PingInterval), or heartbeats of consumers as often (jetstream.PullHeartbeat, IdleHeartbeat)", ping)})
+			Advice{Target: "client", Text: fmt.Sprintf("pings every %s (nats.PingInterval), or heartbeats of consumers as often (jetstream.PullHeartbeat, IdleHeartbeat)", ping),
+				Client: map[string]string{"ping-interval": ping}})
 	}
 	if t.Lifetime > 0 {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "no maximum connection lifetime towards clients", Set: map[string]string{"max-lifetime": "none"}})
@@ -138,7 +139,8 @@ func streamAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on", Set: map[string]string{"restart": "reload"}})
 	}
 	if len(t.Strikes) > 0 {
-		advice = append(advice, Advice{Target: "client", Text: "nats.MaxReconnects(-1) and nats.RetryOnFailedConnect(true): an application outlasts what the balancer goes through"})
+		advice = append(advice, Advice{Target: "client", Text: "nats.MaxReconnects(-1) and nats.RetryOnFailedConnect(true): an application outlasts what the balancer goes through",
+			Client: map[string]string{"max-reconnects": "-1"}})
 	}
 	return advice
 }

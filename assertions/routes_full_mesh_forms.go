@@ -67,7 +67,7 @@ func judgeFullMesh(h History) []Finding {
 	}
 	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
-	if slower := took - usual - routeRetry; slower > tolerance {
+	if slower := took - usual - chance(h, formed.At); slower > tolerance {
 		return []Finding{{Verdict: Risky, Measured: m, Marginal: slower < 4*tolerance,
 			Got: fmt.Sprintf("%s after %s, control %s", kind.whole, spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
 	}
@@ -105,6 +105,29 @@ func informedAfter(h History) time.Duration {
 		slowest = max(slowest, e.Took)
 	}
 	return slowest
+}
+
+// chance is how much later the links may be whole because servers that met at the same moment tried again: one retry, or
+// as many as were seen, three at the most. Where the balancer turned a connection away or ended one, more than one retry
+// may be its doing.
+func chance(h History, formed time.Duration) time.Duration {
+	const most = 3
+	retry := h.Terms.kind().retry
+	apart := retry * 9 / 10 // whoever dials later than that after all others tries again
+	retries, last := 0, time.Duration(0)
+	for _, e := range h.Events {
+		switch {
+		case e.From != Balancer || !balanced(e) || e.At < serving(h) || e.At > formed:
+		case e.Kind == "refused", e.Kind == "expired":
+			return retry
+		case e.Kind == "begin":
+			if last > 0 && e.At-last >= apart {
+				retries++
+			}
+			last = e.At
+		}
+	}
+	return retry * time.Duration(min(max(1, retries), most))
 }
 
 // whenPartial says when the mesh was missed: at the start, after an event, or in the end.

@@ -68,38 +68,42 @@ func sorted(words map[string]bool) []string {
 	return all
 }
 
-// tlsAdvice is what lets TLS through, by who ends it and who begins.
+// tlsAdvice is what lets TLS through, by who ends it and who begins. What helps only together with something else is tried
+// together with it.
 func tlsAdvice(t Terms) []Advice {
 	secure := t.Security
+	begin := map[string]string{keyTLSFirst: "true"}
 	pass := Advice{Target: "load-balancer", Text: "pass TLS through to the servers (a TCP listener), whose certificates then name the balancer's address too", Set: map[string]string{"tls": "passthrough"}}
-	first := Advice{Target: "client", Text: "nats.TLSHandshakeFirst() (nats.go 1.31.0), nats --tlsfirst: begin with TLS"}
+	first := Advice{Target: "client", Text: "nats.TLSHandshakeFirst() (nats.go 1.31.0), nats --tlsfirst: begin with TLS", Client: begin}
 	var advice []Advice
+	// servers is what they have to be told for clients that begin with TLS.
+	servers := func(text, key string) {
+		told := map[string]string{key: "true"}
+		first.Nats = told
+		if secure.Clients != TLSFirst {
+			text += "; together with clients that begin with TLS"
+		}
+		advice = append(advice, Advice{Target: "nats-server", Text: text, Nats: told, Client: begin})
+	}
 	switch secure.Balancer {
 	case "terminate":
 		advice = append(advice, pass)
-		if secure.Clients != TLSFirst {
-			advice = append(advice, first)
-		}
 		if secure.Servers == InTheClear {
-			advice = append(advice, Advice{Target: "nats-server", Text: "tls { cert_file: …, key_file: … }, allow_non_tls: true  # clients must be told that TLS is available",
-				Nats: map[string]string{"allow_non_tls": "true"}})
+			servers("tls { cert_file: …, key_file: … }, allow_non_tls: true  # clients must be told that TLS is available", "allow_non_tls")
 		}
 	case "re-encrypt", "re-encrypt-mtls":
 		advice = append(advice, pass)
 		if secure.Servers == InfoFirst {
-			advice = append(advice, Advice{Target: "nats-server", Text: "tls { handshake_first: true }  # 2.10.0", Nats: map[string]string{"tls.handshake_first": "true"}})
-		}
-		if secure.Clients != TLSFirst {
-			advice = append(advice, first)
+			servers("tls { handshake_first: true }  # 2.10.0", "tls.handshake_first")
 		}
 	default:
 		if secure.Clients != secure.Servers && secure.Servers != Either {
 			advice = append(advice, Advice{Target: "nats-server", Text: "tls { handshake_first: auto }  # 2.10.4: clients may begin either way",
 				Nats: map[string]string{"tls.handshake_first": "auto"}})
 		}
-		if secure.Servers == TLSFirst && secure.Clients == InfoFirst {
-			advice = append(advice, first)
-		}
+	}
+	if secure.Clients == InfoFirst && (secure.Balancer != "passthrough" || secure.Servers == TLSFirst) {
+		advice = append(advice, first)
 	}
 	return append(advice, clientAdvice(t)...)
 }

@@ -233,7 +233,8 @@ func roomAdvice(t Terms) []Advice {
 	if t.given("connect-rate") {
 		advice = append(advice, Advice{Target: "load-balancer", Set: map[string]string{"connect-rate": "none"},
 			Text: fmt.Sprintf("no limit on new connections that %d clients at once can reach", t.Clients)},
-			Advice{Target: "client", Text: fmt.Sprintf("nats.ReconnectJitter(%[1]s, %[1]s): clients that come back spread over a longer time than the balancer needs for all", jitterFor(t))})
+			Advice{Target: "client", Text: fmt.Sprintf("nats.ReconnectJitter(%[1]s, %[1]s): clients that come back spread over a longer time than the balancer needs for all", jitterFor(t)),
+				Client: map[string]string{"reconnect-jitter": jitterFor(t).String()}})
 	}
 	return advice
 }

@@ -699,17 +699,12 @@ func aloneProfiled(t *testing.T, u user) {
 // What is promised to slow readers: they lose events and are told, and nobody waits for them.
 func TestEventsWaitForASlowReaderUpToABound(t *testing.T) {
 	reading, written := make(chan struct{}), atomic.Int64{}
-	var last eventLine
-	var mu sync.Mutex
+	var newest atomic.Value
 	p := &program{out: writer(func(b []byte) (int, error) {
 		<-reading
 		for line := range strings.Lines(string(b)) {
 			written.Add(1)
-			mu.Lock()
-			if err := json.Unmarshal([]byte(line), &last); err != nil {
-				t.Error(err)
-			}
-			mu.Unlock()
+			newest.Store(line)
 		}
 		return len(b), nil
 	})}
@@ -732,6 +727,10 @@ func TestEventsWaitForASlowReaderUpToABound(t *testing.T) {
 	}
 	if got := written.Load(); got != 1+waiting+1 {
 		t.Errorf("%d lines were written, want %d", got, 1+waiting+1)
+	}
+	var last eventLine
+	if err := json.Unmarshal([]byte(newest.Load().(string)), &last); err != nil {
+		t.Error(err)
 	}
 	if last.Kind != "lost" || !strings.Contains(last.What, fmt.Sprint(beyond)) {
 		t.Errorf("the last line is %+v", last)

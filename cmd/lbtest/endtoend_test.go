@@ -283,7 +283,7 @@ func TestEndToEnd(t *testing.T) {
 	t.Run("ended early", func(t *testing.T) {
 		for name, test := range map[string]func(*testing.T, user){
 			"by SIGINT after the first verdict": func(t *testing.T, u user) { interrupted(t, u, syscall.SIGINT, true) },
-			"by SIGTERM in the middle":          func(t *testing.T, u user) { interrupted(t, u, syscall.SIGTERM, false, "--parallel", "6") },
+			"by SIGTERM in the middle":          func(t *testing.T, u user) { interrupted(t, u, syscall.SIGTERM, false) },
 			"by SIGKILL in the middle":          killed,
 			"by its run timeout":                timedOut,
 		} {
@@ -312,7 +312,8 @@ func TestEndToEnd(t *testing.T) {
 }
 
 // sweep is the question without an answer for minutes, so that there is a middle to end it in.
-var sweep = []string{"--topology", "routes-behind-lb", "--json"}
+// Other tests want the processors, too, so fewer labs than usual are side by side.
+var sweep = []string{"--topology", "routes-behind-lb", "--parallel", "6", "--json"}
 
 // middle is when a sweep has labs in every state: some forming, some under way.
 const middle = 6 * time.Second

@@ -10,7 +10,8 @@ import (
 // pair is one setting and its value.
 type pair struct{ setting, value string }
 
-// pairs lists a scenario's settings in the order of its name. A scenario without any is its name.
+// pairs lists a scenario's settings in the order of its name, and what servers and clients are told in this scenario and
+// not in all of the run. A scenario without any is its name.
 func (p *page) pairs(s Scenario) []pair {
 	label := p.label(s)
 	if len(s.Settings) == 0 || s.Profile != "" || label == clean(s.Name) {
@@ -19,6 +20,16 @@ func (p *page) pairs(s Scenario) []pair {
 	var found []pair
 	for setting, value := range s.Settings {
 		found = append(found, pair{clean(setting), clean(value)})
+	}
+	for _, told := range []map[string]string{s.NATS, s.Client} {
+		for key, value := range told {
+			if slices.Contains(strings.Split(label, ","), clean(key+"="+value)) {
+				found = append(found, pair{clean(key), clean(value)})
+			}
+		}
+	}
+	if own := "auth:" + s.Auth; s.Auth != "" && strings.HasSuffix(label, own) {
+		found = append(found, pair{"auth", clean(s.Auth)})
 	}
 	where := func(a pair) int {
 		if i := strings.Index(label, a.setting+"="); i >= 0 {

@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nkeys"
 
@@ -173,6 +174,52 @@ type seen struct {
 	long  bool   // waits for what others wait for as well: only where LBTEST_LONG is set
 }
 
+// operated is a server in operator mode, and the credentials file of its one user.
+func operated(t *testing.T) (change func(*server.Options), creds string) {
+	t.Helper()
+	operator, account, user := pair(t, nkeys.CreateOperator), pair(t, nkeys.CreateAccount), pair(t, nkeys.CreateUser)
+	signer := jwt.NewOperatorClaims(operator.public)
+	resolver := &server.MemAccResolver{}
+	signed, err := jwt.NewAccountClaims(account.public).Encode(operator.KeyPair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resolver.Store(account.public, signed); err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.NewUserClaims(user.public).Encode(account.KeyPair)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.FormatUserConfig(token, user.seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	creds = filepath.Join(t.TempDir(), "app.creds")
+	if err := os.WriteFile(creds, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(o *server.Options) {
+		o.TrustedOperators, o.AccountResolver = []*jwt.OperatorClaims{signer}, resolver
+	}, creds
+}
+
+// pair is a key pair and its two halves.
+func pair(t *testing.T, create func() (nkeys.KeyPair, error)) (p struct {
+	nkeys.KeyPair
+	public string
+	seed   []byte
+}) {
+	t.Helper()
+	var err error
+	if p.KeyPair, err = create(); err != nil {
+		t.Fatal(err)
+	}
+	p.public, _ = p.PublicKey() // of a pair that was just made
+	p.seed, _ = p.Seed()
+	return p
+}
+
 func at(addr string) assertions.Access { return assertions.Access{Servers: "nats://" + addr} }
 
 func TestARealEndpointIsJudged(t *testing.T) {
@@ -282,17 +329,27 @@ func TestARealEndpointIsJudged(t *testing.T) {
 			at: func(t *testing.T) assertions.Access { return ca.at(natsd(t, ca.verifying)) }},
 		{name: "the right nkey", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
 			at: func(t *testing.T) assertions.Access {
-				pair, err := nkeys.CreateUser()
-				if err != nil {
-					t.Fatal(err)
-				}
-				public, _ := pair.PublicKey() // of a pair that was just made
-				seed, _ := pair.Seed()
-				a := at(natsd(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: public}} }).Addr().String())
+				user := pair(t, nkeys.CreateUser)
+				a := at(natsd(t, func(o *server.Options) { o.Nkeys = []*server.NkeyUser{{Nkey: user.public}} }).Addr().String())
 				a.Nkey = filepath.Join(t.TempDir(), "app.nk")
-				if err := os.WriteFile(a.Nkey, seed, 0o600); err != nil {
+				if err := os.WriteFile(a.Nkey, user.seed, 0o600); err != nil {
 					t.Fatal(err)
 				}
+				return a
+			}},
+		{name: "the right credentials, in operator mode", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",
+			at: func(t *testing.T) assertions.Access {
+				change, creds := operated(t)
+				a := at(natsd(t, change).Addr().String())
+				a.Creds = creds
+				return a
+			}},
+		{name: "credentials of an operator that the server does not know", exit: 3, by: connects, want: assertions.Errored, says: "the servers let nobody in (nats: Authorization Violation)",
+			at: func(t *testing.T) assertions.Access {
+				change, _ := operated(t)
+				_, creds := operated(t)
+				a := at(natsd(t, change).Addr().String())
+				a.Creds = creds
 				return a
 			}},
 		{name: "the right token", exit: 0, by: connects, want: assertions.Safe, says: "12 connects",

@@ -3,6 +3,7 @@ package suite
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -32,6 +33,8 @@ type row struct {
 	by       string               // the assertion that must have that verdict; "" for the scenario
 	says     string               // in what was got
 	long     bool                 // only where LBTEST_LONG is set: what others cover more quickly
+	nightly  bool                 // only where LBTEST_NIGHTLY is set: what differs little from others
+	real     bool                 // in real time, which is nightly
 }
 
 var (
@@ -47,6 +50,15 @@ var more []row
 // scenario is what lbtest makes of the row's command.
 func (r row) scenario(t *testing.T) scenario {
 	t.Helper()
+	if r.assert == "" {
+		return r.asking(t)
+	}
+	return r.asking(t, r.assert)
+}
+
+// asking is the row's scenario with those assertions, or with all that speak of its settings.
+func (r row) asking(t *testing.T, names ...string) scenario {
+	t.Helper()
 	var nats []topologies.KeyValue
 	for _, kv := range strings.Fields(r.nats) {
 		parsed, err := topologies.ParseKeyValue(kv)
@@ -60,12 +72,15 @@ func (r row) scenario(t *testing.T) scenario {
 		t.Fatal(err)
 	}
 	var chosen []assertions.Assertion
-	if r.assert != "" {
-		a, _ := assertions.Find(r.assert)
+	for _, name := range names {
+		a, ok := assertions.Find(name)
+		if !ok {
+			t.Fatalf("there is no assertion %s", name)
+		}
 		chosen = append(chosen, a)
 	}
 	factor := float64(fastest)
-	if strings.HasPrefix(r.assert, "jetstream/") {
+	if r.storing() || r.real {
 		factor = 1
 	}
 	top, ok := topologies.Find(cmp.Or(r.topology, routes))
@@ -80,20 +95,101 @@ func (r row) scenario(t *testing.T) scenario {
 	return s
 }
 
+// storing reports whether the row asks about streams, which are judged in real time only.
+func (r row) storing() bool { return strings.HasPrefix(r.assert, "jetstream/") }
+
+// due reports whether a row's turn has come.
+func (r row) due(long, nightly bool) bool {
+	switch {
+	case r.nightly, r.real:
+		return nightly
+	case r.long:
+		return long || nightly
+	}
+	return true
+}
+
+// command is what rows have in common that one run can answer.
+func (r row) command() row {
+	return row{topology: cmp.Or(r.topology, routes), client: strings.TrimSpace(r.client), clients: r.clients, set: strings.TrimSpace(r.set), nats: strings.TrimSpace(r.nats), auth: r.auth, real: r.real}
+}
+
+// question is one scenario, and the rows that its answer is held against.
+type question struct {
+	scenario scenario
+	rows     []row
+}
+
+// questions puts rows together that ask about the same command: a lab is started once, whoever looks at it.
+func questions(t *testing.T, rows []row) []question {
+	t.Helper()
+	type run struct {
+		command row
+		storing bool
+	}
+	var whole, chosen []question
+	wholes, chosens := map[string]int{}, map[string]int{}
+	rows = slices.Clone(rows)
+	for i, r := range rows {
+		rows[i].assert = cmp.Or(r.assert, r.by) // what else speaks of its settings is not asked
+		rows[i].by = cmp.Or(r.by, r.assert)
+	}
+	for _, r := range rows {
+		if r.assert != "" {
+			continue
+		}
+		key := fmt.Sprint(r.command())
+		i, ok := wholes[key]
+		if !ok {
+			i = len(whole)
+			wholes[key] = i
+			whole = append(whole, question{scenario: r.scenario(t)})
+		}
+		whole[i].rows = append(whole[i].rows, r)
+	}
+	for _, r := range rows {
+		if r.assert == "" {
+			continue
+		}
+		if i, ok := wholes[fmt.Sprint(r.command())]; ok && slices.ContainsFunc(whole[i].scenario.assertions(), func(a assertions.Assertion) bool { return a.Name == r.assert }) {
+			whole[i].rows = append(whole[i].rows, r)
+			continue
+		}
+		key := fmt.Sprint(run{r.command(), r.storing()})
+		i, ok := chosens[key]
+		if !ok {
+			i = len(chosen)
+			chosens[key] = i
+			chosen = append(chosen, question{})
+		}
+		chosen[i].rows = append(chosen[i].rows, r)
+	}
+	for i, q := range chosen {
+		var names []string
+		for _, r := range q.rows {
+			if !slices.Contains(names, r.assert) {
+				names = append(names, r.assert)
+			}
+		}
+		chosen[i].scenario = q.rows[0].asking(t, names...)
+	}
+	return append(whole, chosen...)
+}
+
 // observed is what NATS was seen to do behind real balancers (nats-server 2.15.2; HAProxy 2.6, nginx 1.22).
 func observed() []row {
 	rows := []row{
-		{name: "the only route URL is one VIP over all nodes: the full mesh never forms", set: "frontends=shared", want: isUnsafe, by: "routes/full-mesh-forms", says: "no full mesh within 30 s"},
+		{name: "the only route URL is one VIP over all nodes: the full mesh never forms", set: "frontends=shared", want: isUnsafe, by: "routes/full-mesh-forms", says: "no full mesh within 30 s", long: true},
 		{name: "one frontend a node", set: "frontends=per-node", want: isSafe},
 		{name: "20 s with default pings", set: "idle-timeout=20s", want: notSafe},
 		{name: "20 s with pings of 8 s", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe},
-		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe},
+		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe, long: true},
 		{name: "35 s silently", set: "idle-timeout=35s idle-expiry=silent", want: isSafe, long: true},
 		{name: "balancer killed and restarted at once", set: "restart=crash", want: isRisky},
 		{name: "reload: nothing at all", set: "restart=reload", want: isSafe},
-		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe},
-		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost"},
-		{name: "a PROXY header, which nobody expects on routes", set: "proxy-protocol=v1", want: isUnsafe, by: "routes/full-mesh-forms"},
+		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe, long: true},
+		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost", long: true},
+		{name: "a PROXY header, which nobody expects on routes", set: "proxy-protocol=v1", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
 		{name: "a balancer that waits for the client, who speaks", set: "inspection=client-first", want: isSafe},
 		{name: "a balancer that speaks HTTP only", set: "inspection=http", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
 		{name: "a balancer that always waits", set: "inspection=wait-end inspection-delay=2s", want: isRisky, by: "routes/full-mesh-forms", long: true},
@@ -108,17 +204,26 @@ func observed() []row {
 		{name: "twenty milliseconds each way", set: "latency=20ms", want: isSafe, long: true},
 		{name: "and no acknowledged message", set: "stall=12s", want: isSafe, by: "jetstream/no-acked-loss", assert: "jetstream/no-acked-loss", long: true},
 	}
-	for _, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
+	// One manner of each is long, all are nightly.
+	for i, how := range []string{"fin", "rst", "silent", "rst-on-next"} {
 		rows = append(rows,
-			row{name: "5 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, want: notSafe, long: true},
-			row{name: "20 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, want: notSafe, long: true},
-			row{name: "5 s with pings of 2 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, nats: "cluster.ping_interval=2s", want: isSafe, long: true},
-			row{name: "20 s with pings of 8 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, nats: "cluster.ping_interval=8s", want: isSafe, long: true},
-			row{name: "35 s, " + how, set: "idle-timeout=35s idle-expiry=" + how, want: isSafe, long: true},
-			row{name: "60 s, " + how, set: "idle-timeout=60s idle-expiry=" + how, want: isSafe, long: true},
-			row{name: "350 s, " + how, set: "idle-timeout=350s idle-expiry=" + how, want: isSafe, long: true})
+			row{name: "5 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, want: notSafe, nightly: i != 2},
+			row{name: "20 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, want: notSafe, nightly: i != 3},
+			row{name: "5 s with pings of 2 s, " + how, set: "idle-timeout=5s idle-expiry=" + how, nats: "cluster.ping_interval=2s", want: isSafe, nightly: true},
+			row{name: "20 s with pings of 8 s, " + how, set: "idle-timeout=20s idle-expiry=" + how, nats: "cluster.ping_interval=8s", want: isSafe, nightly: i != 1},
+			row{name: "35 s, " + how, set: "idle-timeout=35s idle-expiry=" + how, want: isSafe, nightly: i != 3},
+			row{name: "60 s, " + how, set: "idle-timeout=60s idle-expiry=" + how, want: isSafe, nightly: i != 1},
+			row{name: "350 s, " + how, set: "idle-timeout=350s idle-expiry=" + how, want: isSafe, nightly: i != 0})
 	}
-	return rows
+	for i := range rows {
+		rows[i].long = rows[i].long || strings.Contains(rows[i].set, "idle-expiry") && rows[i].name != "5 s silently with pings of 2 s"
+	}
+	// The values next to a boundary, in real time: what is scaled elsewhere is held against what it stands for.
+	return append(rows,
+		row{name: "20 s with default pings, in real time", set: "idle-timeout=20s", want: notSafe, real: true},
+		row{name: "35 s, in real time", set: "idle-timeout=35s", want: isSafe, real: true},
+		row{name: "20 s with pings of 8 s, in real time", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe, real: true},
+		row{name: "20 s silently, in real time", set: "idle-timeout=20s idle-expiry=silent", want: isUnsafe, real: true})
 }
 
 // noWorse are the promises whose breach the contract calls risky at most: a bypass, a crowd on
@@ -163,27 +268,30 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		t.Skip("integration: starts clusters")
 	}
 	t.Parallel() // it mostly waits
-	long := os.Getenv("LBTEST_LONG") != ""
+	long, nightly := os.Getenv("LBTEST_LONG") != "", os.Getenv("LBTEST_NIGHTLY") != ""
 	var rows []row
 	for _, r := range slices.Concat(observed(), hostile(), more) {
-		if !r.long || long {
+		if r.due(long, nightly) {
 			rows = append(rows, r)
 		}
 	}
 	rt := embedded.New(embedded.Options{})
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
 	// tests run at the same time.
-	plan := Plan{options: Options{Runtime: rt, Parallel: 12}, seed: 1}
-	for _, r := range rows {
-		plan.scenarios = append(plan.scenarios, r.scenario(t))
+	plan := Plan{options: Options{Runtime: rt, Parallel: 8}, seed: 1}
+	asked := questions(t, rows)
+	for _, q := range asked {
+		plan.scenarios = append(plan.scenarios, q.scenario)
 	}
 	answers := plan.Run(t.Context(), func(p Progress) {
 		if p.Kind != "started" {
 			t.Logf("%6.1fs %-8s %s: %s", p.At.Seconds(), p.Verdict, p.Scenario, p.Text)
 		}
 	})
-	for i, r := range rows {
-		t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+	for i, q := range asked {
+		for _, r := range q.rows {
+			t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+		}
 	}
 	if err := rt.Close(); err != nil {
 		t.Errorf("ending the runtime: %v", err)

@@ -23,7 +23,7 @@ func init() {
 	)
 	rows := func(set string, want []assertions.Verdict, by ...string) {
 		for _, a := range by {
-			more = append(more, row{name: fmt.Sprintf("streams of applications, %s: %s", set, a), topology: clients, set: set, assert: a, by: a, want: want, long: true})
+			more = append(more, row{name: fmt.Sprintf("streams of applications, %s: %s", set, a), topology: clients, set: set, assert: a, by: a, want: want, long: true, nightly: strings.Contains(set, "idle-timeout=20s") || strings.HasPrefix(set, "max-lifetime") || set == "restart=reload"})
 		}
 	}
 	more = append(more, row{name: "balancer of clients killed and restarted: no acknowledged message is lost", long: true, topology: clients,

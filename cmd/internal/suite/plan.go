@@ -19,7 +19,6 @@ import (
 type Plan struct {
 	options   Options
 	scenarios []scenario
-	client    assertions.ClientTuning
 	seed      int64
 }
 
@@ -71,7 +70,8 @@ func NewPlan(o Options) (Plan, error) {
 	if o.RunTimeout < 0 {
 		return p, fmt.Errorf("--run-timeout %s: want a duration above zero", o.RunTimeout)
 	}
-	if p.client, err = assertions.ParseClientTuning(o.Client); err != nil {
+	client, err := assertions.ParseClientTuning(o.Client)
+	if err != nil {
 		return p, err
 	}
 	chosen, err := choose(o.Assert)
@@ -114,19 +114,18 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				keys := nats
+				all := common{nats, client, o.Clients, auth}
+				var own []string
 				if p.Sweep() {
-					if settings, keys, err = configured(settings, nats); err != nil {
+					if settings, all, own, err = configured(settings, all); err != nil {
 						return p, fmt.Errorf("the sweep of %s: %w", t.Name, err)
 					}
 				}
-				s, err := newScenario(t, from, settings, common{keys, p.client, o.Clients, auth}, chosen, wanted, p.seed)
+				s, err := newScenario(t, from, settings, all, chosen, wanted, p.seed)
 				if err != nil {
 					return p, err
 				}
-				if p.Sweep() {
-					s.name = strings.Join(append([]string{s.name}, differing(keys, nats)...), ",")
-				}
+				s.name = strings.Join(append([]string{s.name}, own...), ",")
 				if err := s.possible(); err != nil {
 					return p, err
 				}
@@ -524,7 +523,12 @@ func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
 const luckyStarts = 3
 
 // with is the same scenario with some settings and configuration keys changed, as an advice has it.
-func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) (scenario, error) {
+func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenario, error) {
+	set, nats := a.Set, a.Nats
+	client, err := s.client.And(a.Client)
+	if err != nil {
+		return s, err
+	}
 	var given []string
 	for _, name := range s.top {
 		value := s.settings[name]
@@ -542,7 +546,15 @@ func (s scenario) with(set, nats map[string]string, wanted float64, seed int64) 
 	for _, key := range slices.Sorted(maps.Keys(nats)) {
 		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
 	}
-	return newScenario(s.topology, s.from, given, common{keys, s.client, s.clients, s.auth}, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth}, s.assertions(), wanted, seed)
+}
+
+// login is how clients log in, where it is not the usual way.
+func (s scenario) login() string {
+	if s.auth == topologies.Password {
+		return ""
+	}
+	return string(s.auth)
 }
 
 func (s scenario) assertions() []assertions.Assertion {
@@ -575,14 +587,14 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	for _, kv := range s.nats {
 		words = append(words, "--nats", kv.String())
 	}
-	for _, c := range o.Client {
-		words = append(words, "--client", c)
+	for _, key := range slices.Sorted(maps.Keys(s.client.Said())) {
+		words = append(words, "--client", key+"="+s.client.Said()[key])
 	}
 	for _, a := range o.Assert {
 		words = append(words, "--assert", a)
 	}
-	if o.Auth != "" {
-		words = append(words, "--auth", o.Auth)
+	if way := s.login(); way != "" {
+		words = append(words, "--auth", way)
 	}
 	if o.Clients != 0 && o.Clients != usualClients {
 		words = append(words, "--clients", fmt.Sprint(o.Clients))

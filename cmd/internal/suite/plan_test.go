@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"errors"
+	"github.com/lbtest/lbtest/assertions"
 	"slices"
 	"strings"
 	"testing"
@@ -201,7 +202,7 @@ func TestAdviceChangesJustWhatItNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changed, err := p.scenarios[0].with(map[string]string{"idle-timeout": "75s"}, map[string]string{"cluster.ping_interval": "2s"}, fastest, 1)
+	changed, err := p.scenarios[0].with(assertions.Advice{Set: map[string]string{"idle-timeout": "75s"}, Nats: map[string]string{"cluster.ping_interval": "2s"}}, fastest, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

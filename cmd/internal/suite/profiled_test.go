@@ -40,7 +40,7 @@ func TestEachProfileIsAScenario(t *testing.T) {
 	if got, want := s.reproduce(p.options, 7), "lbtest --topology routes-behind-lb --runtime paper --profile aws-nlb-tcp --set idle-timeout=60s --seed 7"; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	changed, err := s.with(map[string]string{"idle-timeout": "75s", "stall": "1s"}, nil, fastest, 1)
+	changed, err := s.with(assertions.Advice{Set: map[string]string{"idle-timeout": "75s", "stall": "1s"}}, fastest, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

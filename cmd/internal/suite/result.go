@@ -20,7 +20,7 @@ func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) repo
 	for _, v := range verdicts {
 		s := report.Scenario{Name: v.scenario.name, Topology: v.scenario.topology.Name, Settings: v.scenario.settings,
 			Profile: v.scenario.from.profile.Name, Source: v.scenario.source(), Unverified: v.scenario.unverified(), Notes: v.scenario.notes,
-			NATS: said(v.scenario.nats), Client: p.client.Said(), Verdict: v.worst(), Flaky: v.flaky, TimeScale: 1,
+			NATS: said(v.scenario.nats), Client: v.scenario.client.Said(), Auth: v.scenario.login(), Verdict: v.worst(), Flaky: v.flaky, TimeScale: 1,
 			Because: v.because(), Reproduce: v.scenario.reproduce(o, p.seed), Reason: v.reason()}
 		for _, l := range v.scenario.labs {
 			s.TimeScale = max(s.TimeScale, l.factor)

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -235,6 +236,16 @@ func (r *run) startControl(ctx context.Context, c lab, wg *sync.WaitGroup) *outc
 	return final
 }
 
+// over reports whether a lab is done; its outcome may be read then.
+func (o *outcome) over() bool {
+	select {
+	case <-o.finished:
+		return true
+	default:
+		return false
+	}
+}
+
 // amiss is what a control shows that it must not: behind nothing at all, everything is safe.
 func amiss(c lab, o outcome) error {
 	if o.err != nil {
@@ -311,33 +322,60 @@ func errored(format string, args ...any) assertions.Finding {
 	return assertions.Finding{Verdict: assertions.Errored, Got: fmt.Sprintf(format, args...)}
 }
 
-// repeat runs what was marginal, or failed for lbtest's own reasons, again and alone. A verdict that
-// changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
+// calm is how many scenarios are repeated side by side that failed for want of CPU: one a processor gets what it needs.
+func calm() int { return max(2, runtime.NumCPU()) }
+
+// repeat runs what was marginal, or failed for lbtest's own reasons, again: what only failed a few at a time, and then
+// alone what is still open. A verdict that changes is flaky and keeps its worse form; a failure of ours that does not
+// come back is forgotten.
 func (r *run) repeat(ctx context.Context, verdicts []verdict) {
+	open := make([]bool, len(verdicts))
 	for i, v := range verdicts {
-		if !v.marginal() {
-			continue
-		}
-		if ctx.Err() != nil {
+		open[i] = v.marginal()
+	}
+	r.again(ctx, verdicts, calm(), func(i int) bool { return open[i] && !verdicts[i].close() }, "with less beside it")
+	r.again(ctx, verdicts, 1, func(i int) bool { return open[i] && verdicts[i].marginal() }, "alone")
+	for i, v := range verdicts {
+		if open[i] {
 			r.finished(v)
+		}
+	}
+}
+
+// again runs scenarios once more, as many side by side as are told.
+func (r *run) again(ctx context.Context, verdicts []verdict, side int, which func(int) bool, how string) {
+	room := make(chan struct{}, side)
+	var wg sync.WaitGroup
+	seconds := make([]*verdict, len(verdicts))
+	for i, v := range verdicts {
+		if !which(i) || ctx.Err() != nil {
 			continue
 		}
+		room <- struct{}{}
 		// A control that failed in the crowd gets another chance as well.
 		for _, l := range v.scenario.labs {
-			if c := l.control(); r.controls[c.key()] != nil && amiss(c, *r.controls[c.key()]) != nil {
+			c := l.control()
+			if o := r.controls[c.key()]; o != nil && o.over() && amiss(c, *o) != nil {
 				delete(r.controls, c.key())
 			}
 		}
-		r.note("%s is repeated alone: %s", v.scenario.name, v.because()[:min(1, len(v.because()))])
-		var wg sync.WaitGroup
-		var second verdict
-		r.begin(ctx, v.scenario, &wg, func(v verdict) { second = v })
-		wg.Wait()
-		if ctx.Err() == nil {
-			verdicts[i] = merge(v, second)
-		}
-		r.finished(verdicts[i])
+		r.note("%s is repeated %s: %s", v.scenario.name, how, strings.Join(v.because()[:min(1, len(v.because()))], ""))
+		r.begin(ctx, v.scenario, &wg, func(v verdict) {
+			seconds[i] = &v
+			<-room
+		})
 	}
+	wg.Wait()
+	for i, second := range seconds {
+		if second != nil && ctx.Err() == nil {
+			verdicts[i] = merge(verdicts[i], *second)
+		}
+	}
+}
+
+// close reports whether a verdict was too near to its boundary to be told after one look.
+func (v verdict) close() bool {
+	return slices.ContainsFunc(v.results, func(r result) bool { return r.finding.Marginal })
 }
 
 // merge puts two runs of a scenario together.

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -9,7 +10,7 @@ import (
 
 // A sweep asks which settings are safe: values on both sides of each boundary that matters to a
 // topology. It is data, in the order in which a reader wants the answers. What begins with "nats:" is a key of the
-// servers' configuration, as after --nats.
+// servers' configuration, as after --nats, with "client:" one of the clients', and "auth:" is how they log in.
 var sweeps = map[string][][]string{
 	"routes-behind-lb": append(append([][]string{
 		{"frontends=per-node"}, {"frontends=shared"},
@@ -36,9 +37,14 @@ var sweeps = map[string][][]string{
 		{"proxy-protocol=v2"}, {"proxy-protocol=v2", "nats:proxy_protocol=true"}, {"proxy-protocol=doubled", "nats:proxy_protocol=true"},
 		// What checks cost healthy nodes; what they are for comes with a node that fails.
 		{"health-check=tcp", "node-fault=none"}, {"health-check=connect", "node-fault=none"}, {"health-check=connect", "node-fault=none", "nats:proxy_protocol=true"},
-		// TLS that is passed on, with certificates of clients and with servers that let either side begin, and TLS that
-		// ends at the balancer while ordinary clients wait for INFO.
-		{"tls=passthrough", "nats:tls.verify_and_map=true"}, {"tls=passthrough", "nats:tls.handshake_first=auto"}, {"tls=terminate"}, {"tls=re-encrypt"},
+		// TLS that is passed on, with certificates of clients and with servers that let either side begin; and TLS that ends at
+		// the balancer, where ordinary clients wait for INFO, and those that begin with TLS need servers that expect it.
+		{"tls=passthrough", "nats:tls.verify_and_map=true"}, {"tls=passthrough", "nats:tls.handshake_first=auto"},
+		{"tls=passthrough", "nats:tls.handshake_first=true", "client:tls-first=true"},
+		{"tls=terminate"}, {"tls=terminate", "client:tls-first=true"}, {"tls=terminate", "nats:allow_non_tls=true", "client:tls-first=true"},
+		{"tls=re-encrypt"}, {"tls=re-encrypt", "nats:tls.handshake_first=true", "client:tls-first=true"},
+		{"tls=re-encrypt-mtls", "nats:tls.handshake_first=true", "nats:tls.verify=true", "client:tls-first=true"},
+		{"inspection=tls-hello", "nats:tls.handshake_first=true", "client:tls-first=true"},
 		// Addresses past the balancer, which clients learn by gossip.
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 		{"balance=least-connections"}, {"balance=random"}, {"balance=source-hash"},
@@ -48,6 +54,8 @@ var sweeps = map[string][][]string{
 		// A client gives its connection 2 s: twenty a second let forty in, a hundred all of them with a wait.
 		{"connect-rate=20"}, {"connect-rate=100"}, {"connect-rate=1000"},
 		{"restart=reload"}, {"restart=crash"}, {"restart=crash", "source-ports=50"},
+		// Who a client is must not depend on how often it had to come back.
+		{"restart=crash", "auth:nkey"}, {"restart=crash", "auth:creds"}, {"restart=crash", "auth:mtls"},
 		// A node that dies, and one whose machine is lost, found by checks that look at the server itself.
 		{"node-fault=kill"}, {"health-check=http"}, {"health-check=http", "on-down=close"},
 		{"drain=keep"}, {"drain=5s"},
@@ -89,31 +97,38 @@ func crossed(these, those []string) (all [][]string) {
 	return all
 }
 
-// configured tells the balancer's settings of a sweep's row from the servers' keys, which come in the place of those
-// that hold for the whole run.
-func configured(row []string, nats []topologies.KeyValue) (settings []string, keys []topologies.KeyValue, err error) {
-	keys = slices.Clone(nats)
+// configured tells the balancer's settings of a sweep's row from what servers and clients are told, which comes in the
+// place of what holds for the whole run. own names the latter.
+func configured(row []string, run common) (settings []string, all common, own []string, err error) {
+	all = run
+	all.nats = slices.Clone(run.nats)
 	for _, given := range row {
-		key, ok := strings.CutPrefix(given, "nats:")
-		if !ok {
+		who, pair, ok := strings.Cut(given, ":")
+		if !ok || strings.Contains(who, "=") {
 			settings = append(settings, given)
 			continue
 		}
-		kv, err := topologies.ParseKeyValue(key)
-		if err != nil {
-			return nil, nil, err
+		own = append(own, pair)
+		switch who {
+		case "nats":
+			var kv topologies.KeyValue
+			if kv, err = topologies.ParseKeyValue(pair); err != nil {
+				return nil, all, nil, err
+			}
+			all.nats = append(slices.DeleteFunc(all.nats, func(other topologies.KeyValue) bool { return other.Key == kv.Key }), kv)
+		case "client":
+			key, value, _ := strings.Cut(pair, "=")
+			if all.client, err = all.client.And(map[string]string{key: value}); err != nil {
+				return nil, all, nil, err
+			}
+		case "auth":
+			own[len(own)-1] = given
+			if all.auth, err = login(pair, all.nats); err != nil {
+				return nil, all, nil, err
+			}
+		default:
+			return nil, all, nil, fmt.Errorf("%q is for nobody", given)
 		}
-		keys = append(slices.DeleteFunc(keys, func(other topologies.KeyValue) bool { return other.Key == kv.Key }), kv)
 	}
-	return settings, keys, nil
-}
-
-// differing names the keys that a row has of its own.
-func differing(keys, nats []topologies.KeyValue) (own []string) {
-	for _, kv := range keys {
-		if !slices.Contains(nats, kv) {
-			own = append(own, kv.String())
-		}
-	}
-	return own
+	return settings, all, own, nil
 }

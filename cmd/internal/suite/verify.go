@@ -52,10 +52,10 @@ func (r *run) trials(verdicts []verdict) []trial {
 			continue
 		}
 		for _, a := range v.advice() {
-			if len(a.Nats)+len(a.Set) == 0 {
+			if len(a.Nats)+len(a.Set)+len(a.Client) == 0 {
 				continue
 			}
-			changed, err := v.scenario.with(a.Set, a.Nats, wanted, r.plan.seed)
+			changed, err := v.scenario.with(a, wanted, r.plan.seed)
 			if err != nil {
 				r.note("advice %q cannot be tried: %v", a.Text, err)
 				continue
