@@ -24,6 +24,9 @@ const (
 	Leafnodes Link = "leafnodes" // servers by themselves to those of a cluster, their hub
 )
 
+// Joins reports whether a link joins servers, rather than clients with servers.
+func (l Link) Joins() bool { return l == Routes || l == Gateways || l == Leafnodes }
+
 // Topology is one arrangement of clusters and balancers. It is data: nothing happens when it exists.
 type Topology struct {
 	Name     string    // as typed on the command line

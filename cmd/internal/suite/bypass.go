@@ -29,11 +29,14 @@ func (l lab) advertise(b *topologies.Build) (told func(topologies.Node) string, 
 	if kind == "off" {
 		return told, leave, nil
 	}
-	if kind == "closed" && b.Behind != nil && l.link() == topologies.Routes {
+	if kind == "closed" && b.Behind != nil && l.link().Joins() {
 		return told, leave, fmt.Errorf("nodes in containers do not reach this machine's own addresses, which would leave their SYNs unanswered; bypass=%s takes the embedded runtime", kind)
 	}
 	b.Advertised = map[topologies.Front]string{}
 	for _, name := range l.topology.Nodes() {
+		if !slices.Contains(l.topology.Listens(name), l.link()) {
+			continue // nobody dials it
+		}
 		addr := ""
 		if kind != "open" {
 			var release func()

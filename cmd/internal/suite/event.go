@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/topologies"
 )
 
 // event is what happens once in the middle.
@@ -18,10 +17,10 @@ func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) f
 	case l.cut:
 		return func(ctx context.Context) error {
 			conns := assertions.AppConnections(rec) // none where no application stays: there is nothing to compare with
-			if l.link() == topologies.Routes {
+			if l.link().Joins() {
 				conn, ok := assertions.UsersLink(ctx, t, rec)
 				if !ok {
-					return errors.New("cutting one route: there is none")
+					return fmt.Errorf("cutting one of the %s: there is none", l.link())
 				}
 				conns = []string{conn}
 			}
@@ -34,7 +33,7 @@ func (l lab) event(with levers, t assertions.Target, rec *assertions.Recorder) f
 	case l.fault() != "":
 		return func(ctx context.Context) error {
 			node := t.Nodes[0].Name
-			if busy, ok := assertions.BusiestNode(rec); ok && l.link() != topologies.Routes {
+			if busy, ok := assertions.BusiestNode(rec); ok && !l.link().Joins() {
 				node = busy
 			}
 			return errors.Join(with.Strike(ctx), l.fail(ctx, with, node))

@@ -91,7 +91,7 @@ func (l lab) group() string {
 // observations are what the lab's assertions need, each once, and the canaries.
 func (l lab) observations() []*assertions.Observation {
 	found := []*assertions.Observation{assertions.Forming}
-	if l.link() != topologies.Routes {
+	if !l.link().Joins() {
 		found[0] = assertions.Gathering
 	}
 	for _, a := range l.judged {
@@ -135,7 +135,7 @@ func (l lab) weight() int64 {
 func (l lab) length() time.Duration {
 	t := l.terms()
 	d := t.Event
-	if l.link() != topologies.Routes {
+	if !l.link().Joins() {
 		for _, o := range l.observations() {
 			if o.Takes != nil {
 				d = max(d, t.Event+o.Takes(t))
@@ -155,7 +155,7 @@ func (l lab) length() time.Duration {
 		}
 	}
 	d = max(d, t.Idle+t.Idle/4) // the silent canary waits that long
-	if l.fronts == "shared" {
+	if l.fronts == "shared" && l.link() == topologies.Routes {
 		d += 45 * time.Second // it never forms, and NATS has 30 s for that
 	}
 	return d
@@ -212,15 +212,20 @@ func (l lab) terms() assertions.Terms {
 	routing := l.routing()
 	t := l.timers()
 	pings := l.build(nil).Pings()
+	joining := topologies.Routes // which join the nodes that clients come to
+	if l.link().Joins() {
+		joining = l.link()
+	}
+	links := l.build(nil).LinkPings(joining)
 	clientPing, clientPingMax := client.Ping()
 	reconnect, reconnects := client.Reconnecting()
 	terms := assertions.Terms{
-		Topology: l.topology.Name, Security: l.security, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Fronts: l.fronts, Clients: l.clients,
+		Topology: l.topology.Name, Security: l.security, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Clusters: groups(l.topology), Fronts: l.fronts, Clients: l.clients,
 		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
 		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
 		Reconnect: reconnect, Reconnects: reconnects,
 		PoolSize: max(1, routing.PoolSize), Dedicated: len(routing.Dedicated),
-		Factor: l.factor, LinkPing: l.scaled(routing.PingInterval), PingMax: routing.PingMax,
+		Factor: l.factor, LinkPing: l.scaled(links.Interval), PingMax: links.Max,
 		Idle: l.scaled(t.idle), Lifetime: l.scaled(t.lifetime), Expiry: l.profile.Value("idle-expiry"), Probe: l.scaled(client.Keepalive()),
 		Settings: l.proves, JetStream: l.jetStream(),
 		Event: l.profile.Duration("stall") + l.profile.Duration("outage"), Found: l.found(), Drain: l.profile.Duration("drain"),
@@ -264,6 +269,20 @@ func (l lab) found() time.Duration {
 // timers are those of the lab, unscaled.
 func (l lab) timers() timers {
 	return scenario{topology: l.topology, profile: l.profile, nats: l.nats, client: l.client}.timers()
+}
+
+// groups are the clusters of a topology.
+func groups(t topologies.Topology) []assertions.Group {
+	var all []assertions.Group
+	for _, c := range t.Clusters {
+		all = append(all, assertions.Group{Name: c.Name, Nodes: c.Nodes, LeafOf: c.LeafOf})
+	}
+	return all
+}
+
+// frontends are those of the balancer that nodes or clients dial.
+func (l lab) frontends() []topologies.Frontend {
+	return l.topology.Frontends(l.link(), l.fronts == "per-node")
 }
 
 func linkNames(t topologies.Topology) []string {

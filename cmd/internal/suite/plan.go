@@ -272,7 +272,7 @@ func (s *scenario) suppose() {
 		return
 	case s.settings["drain"] != "":
 		fault = "remove"
-	case s.balances(topologies.Routes) || s.profile.Value("health-check") == "off":
+	case s.link().Joins() || s.profile.Value("health-check") == "off":
 		return
 	case slices.Contains(s.top, "health-check"), slices.Contains(s.top, "on-down"):
 		fault = "vanish"
@@ -290,8 +290,8 @@ func (s scenario) beyond() string {
 	if s.profile.Value("engine") == "kernel" {
 		return "engine=kernel needs a runtime that gives the balancer a network of its own; this one has the simulated balancer only"
 	}
-	if v := s.profile.Value("tls"); v != "" && v != "passthrough" && s.balances(topologies.Routes) {
-		return "tls=" + v + ": routes have no TLS in this topology, so there is nothing for the balancer to terminate"
+	if v := s.profile.Value("tls"); v != "" && v != "passthrough" && s.link().Joins() {
+		return fmt.Sprintf("tls=%s: %s have no TLS in this topology, so there is nothing for the balancer to terminate", v, s.link())
 	}
 	if s.profile.Value("hairpin") == "denied" && s.fronts() == "per-node" && slices.Contains(s.top, "hairpin") {
 		return "hairpin=denied: with one frontend a node nobody is balanced back to itself; add --set frontends=shared"
@@ -299,8 +299,8 @@ func (s scenario) beyond() string {
 	if name := "on-down"; slices.Contains(s.top, name) && s.profile.Value("health-check") == "off" {
 		return fmt.Sprintf("%s=%s: without health checks no backend is ever found to be down; add --set health-check=tcp", name, s.settings[name])
 	}
-	if v := s.settings["node-fault"]; v != "" && v != "none" && v != "remove" && s.balances(topologies.Routes) {
-		return "node-fault=" + v + ": routes are not judged through the loss of a node, whose routes end whatever stands before them; it is judged where clients cross the balancer (clients-behind-lb)"
+	if v := s.settings["node-fault"]; v != "" && v != "none" && v != "remove" && s.link().Joins() {
+		return fmt.Sprintf("node-fault=%s: %s are not judged through the loss of a node, whose connections end whatever stands before them; it is judged where clients cross the balancer (clients-behind-lb)", v, s.link())
 	}
 	if s.settings["hairpin"] != "" && slices.Contains(s.top, "hairpin") && !s.balances(topologies.Routes) {
 		return "hairpin=" + s.settings["hairpin"] + ": no backend dials the balancer in this topology, so none can meet itself"
@@ -337,7 +337,7 @@ func (s scenario) nowhereNear() string {
 	if s.balances(topologies.Clients) {
 		return fmt.Sprintf("%d clients on three nodes come nowhere near it (--clients N)", s.clients)
 	}
-	return "a cluster of three nodes comes nowhere near it"
+	return fmt.Sprintf("%d nodes come nowhere near it", len(s.topology.Nodes()))
 }
 
 // possible says whether this machine lets lbtest connect as many clients as are expected. Its error is the user's.
@@ -357,6 +357,9 @@ const (
 	// otherFiles is the file descriptors of a lab that are nobody's of a herd: listeners, canaries, pipes to the nodes.
 	otherFiles = 100
 )
+
+// link is the kind of connection that is balanced.
+func (s scenario) link() topologies.Link { return s.topology.Balanced[0] }
 
 // balances reports whether that link crosses the balancer.
 func (s scenario) balances(link topologies.Link) bool {
@@ -475,8 +478,8 @@ var (
 )
 
 func (s scenario) timers() timers {
-	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.routing().PingInterval}, greeting: firstPing}
-	if !s.balances(topologies.Routes) {
+	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.build().LinkPings(s.link()).Interval}, greeting: firstPing}
+	if !s.link().Joins() {
 		t.pings, t.greeting = s.clientPings(), firstPingToClient
 	}
 	for _, name := range idle[:3] {
@@ -490,7 +493,7 @@ func (s scenario) timers() timers {
 // clientPings are the silences that are usual between a client and its server: each side's own interval, and twice the
 // server's, which postpones its ping while the client speaks.
 func (s scenario) clientPings() []time.Duration {
-	server := topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}.Pings().Interval
+	server := s.build().Pings().Interval
 	pings := []time.Duration{server, 2 * server}
 	if client, _ := s.client.Ping(); client > 0 {
 		pings = append(pings, client)
@@ -498,8 +501,9 @@ func (s scenario) clientPings() []time.Duration {
 	return pings
 }
 
-func (s scenario) routing() topologies.Routing {
-	return topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}.Routing()
+// build is what the servers are told, in real time.
+func (s scenario) build() topologies.Build {
+	return topologies.Build{Topology: s.topology, Tuning: topologies.Tuning{Nats: s.nats}}
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {

@@ -106,8 +106,8 @@ func (s *scenario) heed(wanted float64) {
 				continue // it is a duration like any other
 			}
 			s.profile = shorter
-			s.note(fmt.Sprintf("%s=%s is simulated as %s, which is as far beyond the routes' pings of %s; --time-scale 1 waits for it in full",
-				name, s.settings[name], s.profile.Value(name), s.routing().PingInterval))
+			s.note(fmt.Sprintf("%s=%s is simulated as %s, which is as far beyond pings of %s; --time-scale 1 waits for it in full",
+				name, s.settings[name], s.profile.Value(name), s.timers().pings[0]))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -47,19 +48,15 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	terms := l.terms()
 	defer func() { h = rec.History(terms) }()
 
-	names := []string{topologies.VIP}
-	if l.fronts == "per-node" {
-		names = l.topology.Nodes()
-	}
 	var who owners
 	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe},
 		{Name: assertions.SelfFront, Owner: func(netip.AddrPort) string { return assertions.CanaryFront }}}
-	for _, name := range names {
-		front := proxies.Front{Name: name}
+	for _, f := range l.frontends() {
+		front := proxies.Front{Name: f.Name}
 		switch {
-		case l.link() != topologies.Routes:
+		case !l.link().Joins():
 			front.Keepalive = terms.Probe // servers' own links send none
-		case l.fronts != "per-node":
+		case l.link() == topologies.Routes && l.fronts != "per-node":
 			front.Owner = who.of // which reads through every socket of this machine
 		}
 		fronts = append(fronts, front)
@@ -87,8 +84,8 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	defer serveHealth(health)()
 
 	addresses := map[topologies.Front]string{}
-	for _, name := range names {
-		addresses[topologies.Front{Link: l.link(), Name: name}] = balancer.dialled(name)
+	for _, f := range l.frontends() {
+		addresses[topologies.Front{Link: l.link(), Name: f.Name}] = balancer.dialled(f.Name)
 	}
 	build := l.build(addresses)
 	build.Behind, build.Identity, build.Logins = balancer.behind, made.identity, made.logins
@@ -115,20 +112,27 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if l.proves["idle-keepalive"] != "" {
 		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
 	}
-	for _, name := range names {
-		target.URLs = append(target.URLs, scheme(l.link())+addresses[topologies.Front{Link: l.link(), Name: name}])
-	}
-	if l.link() == topologies.Routes {
-		target.URLs = nil
-	} else {
+	for _, f := range l.frontends() {
+		addr := addresses[topologies.Front{Link: l.link(), Name: f.Name}]
+		if l.link().Joins() {
+			target.Fronts = append(target.Fronts, addr)
+			continue
+		}
+		target.URLs = append(target.URLs, scheme(l.link())+addr)
 		target.Direct = assertions.ClientTuning{}
 	}
 	if l.proves["hairpin"] != "" && balancer.behind == nil {
 		target.Canary.Self = balancer.Addr(assertions.SelfFront)
 	}
 	who.are(deployment.Nodes())
+	clusters := map[string]string{}
+	for _, c := range l.topology.Clusters {
+		for _, n := range c.Nodes {
+			clusters[n] = c.Name
+		}
+	}
 	for _, n := range deployment.Nodes() {
-		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), URL: "nats://" + n.Addr(topologies.Clients),
+		target.Nodes = append(target.Nodes, assertions.Node{Name: n.Name(), Cluster: clusters[n.Name()], URL: "nats://" + n.Addr(topologies.Clients),
 			Monitor: n.Monitor(), Addr: n.Addr(l.link()), Log: n.Log(), Told: told(n)})
 	}
 	for _, a := range deployment.Accounts() {
@@ -153,14 +157,12 @@ func scheme(link topologies.Link) string {
 
 // serve opens the balancer for the nodes.
 func (l lab) serve(ctx context.Context, b balancer, t assertions.Target) error {
-	if l.fronts != "per-node" {
-		return b.Serve(map[string][]proxies.Backend{topologies.VIP: backends(t.Nodes)})
-	}
-	for i, n := range t.Nodes {
-		if err := b.Serve(map[string][]proxies.Backend{n.Name: backends(t.Nodes[i : i+1])}); err != nil {
+	for i, f := range l.frontends() {
+		behind := slices.DeleteFunc(slices.Clone(t.Nodes), func(n assertions.Node) bool { return !slices.Contains(f.Nodes, n.Name) })
+		if err := b.Serve(map[string][]proxies.Backend{f.Name: backends(behind)}); err != nil {
 			return err
 		}
-		if l.link() != topologies.Routes || i == len(t.Nodes)-1 {
+		if l.link() != topologies.Routes || l.fronts != "per-node" || i == len(t.Nodes)-1 {
 			continue
 		}
 		// By now every node has dialled every other. Let in all at once, each pair would meet as two do who
@@ -168,7 +170,7 @@ func (l lab) serve(ctx context.Context, b balancer, t assertions.Target) error {
 		// a second later, after the first election of a meta leader. A third of a second is three times what
 		// a node's routes take; behind a hostile balancer they never come, and nobody waits for them.
 		inTurn, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-		assertions.AwaitRoutes(inTurn, t, n)
+		assertions.AwaitRoutes(inTurn, t, behind[0])
 		cancel()
 	}
 	return nil

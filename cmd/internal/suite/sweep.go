@@ -68,6 +68,32 @@ var sweeps = map[string][][]string{
 		// A delay is no cost up to two seconds.
 		{"stall=1s"}, {"stall=3s"}, {"outage=5s"},
 	},
+	"gateways-behind-lb": append(append([][]string{
+		{"frontends=shared"}, {"frontends=per-node"},
+	},
+		// Gateways ping every 15 s. 10 s is shorter, 20 s just longer, 60 s and 350 s are what proxies and packet-level
+		// balancers come with.
+		crossed([]string{"idle-timeout=10s", "idle-timeout=20s"}, []string{"", "idle-expiry=rst", "idle-expiry=silent", "idle-expiry=rst-on-next"})...),
+		[]string{"idle-timeout=60s"}, []string{"idle-timeout=350s", "idle-expiry=rst-on-next"},
+		// Whoever dials waits for the other's INFO.
+		[]string{"inspection=client-first", "inspection-delay=1s"}, []string{"inspection=client-first"}, []string{"inspection=http"}, []string{"proxy-protocol=v2"},
+		// Every node dials every other cluster: three connections towards each.
+		[]string{"max-connections=4"}, []string{"max-connections=100"}, []string{"source-ports=100"},
+		// Addresses past the balancer, which gateways learn by gossip and never forget.
+		[]string{"bypass=open"}, []string{"bypass=refused"}, []string{"bypass=closed"},
+		// The meta group spans the clusters: its followers call an election after 4 to 9 s of silence.
+		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=12s"}, []string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
+	"leafnodes-behind-lb": {
+		{"frontends=shared"}, {"frontends=per-node"},
+		// Leaf nodes ping every 2 minutes.
+		{"idle-timeout=50s"}, {"idle-timeout=50s", "idle-expiry=rst"}, {"idle-timeout=50s", "idle-expiry=silent"}, {"idle-timeout=50s", "idle-expiry=rst-on-next"},
+		{"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=silent"},
+		// A leaf node waits a second for the hub's INFO.
+		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=500ms"}, {"inspection=http"}, {"proxy-protocol=v2"},
+		{"max-connections=1"}, {"max-connections=100"}, {"balance=source-hash"},
+		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
+		{"stall=1s"}, {"stall=3s"}, {"outage=5s"}, {"restart=reload"}, {"restart=crash"},
+	},
 	"websocket-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
 		// Here the client speaks first, and HTTP; what is not TLS and what looks like an upgrade are what others refuse.
