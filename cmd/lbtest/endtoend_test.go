@@ -521,7 +521,7 @@ func badUsage(t *testing.T, u user) {
 			if !strings.HasPrefix(got.stderr, "lbtest: ") || got.stdout != "" {
 				t.Errorf("stdout is %q, stderr %q", got.stdout, got.stderr)
 			}
-			if got.took > 2*time.Second {
+			if got.took > 10*time.Second { // a tenth of a second, unless the machine is busy; a lab takes longer
 				t.Errorf("it took %v", got.took)
 			}
 		})

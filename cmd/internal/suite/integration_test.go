@@ -185,12 +185,12 @@ func observed() []row {
 		{name: "20 s with pings of 8 s", set: "idle-timeout=20s", nats: "cluster.ping_interval=8s", want: isSafe},
 		{name: "5 s silently with pings of 2 s", set: "idle-timeout=5s idle-expiry=silent", nats: "cluster.ping_interval=2s", want: isSafe, long: true},
 		{name: "35 s silently", set: "idle-timeout=35s idle-expiry=silent", want: isSafe, long: true},
-		{name: "balancer killed and restarted at once", set: "restart=crash", want: isRisky},
-		{name: "reload: nothing at all", set: "restart=reload", want: isSafe},
+		{name: "balancer killed and restarted at once", set: "restart=crash", want: isRisky, long: true},
+		{name: "reload: nothing at all", set: "restart=reload", want: isSafe, long: true},
 		{name: "a stall that no election timer notices", set: "stall=1s", want: isSafe, long: true},
 		{name: "a stall that loses quorum and no acknowledged message", set: "stall=12s", want: isUnsafe, by: "jetstream/quorum-holds", says: "quorum lost", long: true},
 		{name: "a PROXY header, which nobody expects on routes", set: "proxy-protocol=v1", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
-		{name: "a balancer that waits for the client, who speaks", set: "inspection=client-first", want: isSafe},
+		{name: "a balancer that waits for the client, who speaks", set: "inspection=client-first", want: isSafe, long: true},
 		{name: "a balancer that speaks HTTP only", set: "inspection=http", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
 		{name: "a balancer that always waits", set: "inspection=wait-end inspection-delay=2s", want: isRisky, by: "routes/full-mesh-forms", long: true},
 		{name: "two source ports for eight routes to a node", set: "source-ports=2", want: isUnsafe, by: "routes/full-mesh-forms", long: true},
@@ -350,8 +350,8 @@ func TestARunTellsEachVerdictOnce(t *testing.T) {
 // TestALostMessageIsMissed takes acknowledged messages out of a stream behind lbtest's back: no balancer is
 // known that does, and a judge that has never said no is not trusted.
 func TestALostMessageIsMissed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("integration: starts a cluster")
+	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
+		t.Skip("long: starts a cluster with streams")
 	}
 	t.Parallel()
 	rt := embedded.New(embedded.Options{})

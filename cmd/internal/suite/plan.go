@@ -479,6 +479,9 @@ var (
 
 func (s scenario) timers() timers {
 	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.build().LinkPings(s.link()).Interval}, greeting: firstPing}
+	if s.link() == topologies.Gateways {
+		t.chatter = statistics
+	}
 	if !s.link().Joins() {
 		t.pings, t.greeting = s.clientPings(), firstPingToClient
 	}
@@ -546,9 +549,13 @@ func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenari
 			given = append(given, name+"="+set[name])
 		}
 	}
-	keys := slices.DeleteFunc(slices.Clone(s.nats), func(kv topologies.KeyValue) bool { _, ok := nats[kv.Key]; return ok })
+	keys := slices.Clone(s.nats)
 	for _, key := range slices.Sorted(maps.Keys(nats)) {
-		keys = append(keys, topologies.KeyValue{Key: key, Value: nats[key]})
+		kv, err := topologies.ParseKeyValue(key + "=" + nats[key])
+		if err != nil {
+			return s, err
+		}
+		keys = append(slices.DeleteFunc(keys, func(o topologies.KeyValue) bool { return o.Key == kv.Key && o.Group == kv.Group }), kv)
 	}
 	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth}, s.assertions(), wanted, seed)
 }

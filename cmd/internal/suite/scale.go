@@ -13,6 +13,7 @@ type timers struct {
 	lifetime time.Duration   // 0 for none
 	pings    []time.Duration // effective intervals of what keeps the balanced links from being quiet
 	greeting time.Duration   // the servers' own first ping after a connection begins, which is not scaled
+	chatter  time.Duration   // what servers say on that link by themselves at the least that often, which is not scaled either; 0 for nothing
 }
 
 const (
@@ -26,6 +27,9 @@ const (
 	// scaled, so a scaled idle timeout must not undercut them where the real one does not.
 	firstPing         = 1300 * time.Millisecond
 	firstPingToClient = 2600 * time.Millisecond
+	// statistics is how often a server tells the others of its cluster and of all clusters that gateways join about itself
+	// (events.go statsHBInterval): a gateway is not quiet for longer.
+	statistics = 10 * time.Second
 	// rarest is the shortest ping interval that a lab runs with, unless the user's own is shorter: three
 	// of them unanswered close a route, and a busy machine may be late by one.
 	rarest = 600 * time.Millisecond
@@ -47,6 +51,9 @@ func (t timers) factor(wanted float64) float64 {
 	}
 	if t.idle > 0 {
 		lower(t.idle, t.greeting)
+	}
+	if t.idle >= t.chatter && t.chatter > 0 && t.idle <= t.pings[0]+apart {
+		return 1 // what keeps the link from being quiet in real time would be too rare
 	}
 	if t.lifetime > 0 {
 		lower(t.lifetime, remade)

@@ -26,6 +26,9 @@ func TestTimeIsShortenedOnlyWhileTimersKeepTheirOrder(t *testing.T) {
 		{"a factor that was asked for is lowered", timers{idle: 35 * time.Second, pings: one(ping), greeting: firstPing}, 60, 10},
 		{"real time stays real", timers{idle: 350 * time.Second, pings: one(ping), greeting: firstPing}, 1, 1},
 		{"a lifetime leaves room for making routes again", timers{lifetime: time.Minute, pings: one(ping), greeting: firstPing}, 100, 20},
+		{"what is said between a timeout and the ping has to be said", timers{idle: 12 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 1},
+		{"what is said more rarely than a timeout does not matter", timers{idle: 8 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 6.1},
+		{"nor does what is said beside pings that are frequent enough", timers{idle: 20 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 10},
 		{"nothing but pings", timers{pings: one(ping), greeting: firstPing}, 100, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {

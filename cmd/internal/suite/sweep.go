@@ -71,12 +71,12 @@ var sweeps = map[string][][]string{
 	"gateways-behind-lb": append(append([][]string{
 		{"frontends=shared"}, {"frontends=per-node"},
 	},
-		// Gateways ping every 15 s. 10 s is shorter, 20 s just longer, 60 s and 350 s are what proxies and packet-level
+		// Gateways ping every 15 s, and servers tell each other about themselves every 10. 8 s is shorter, 20 s just longer, 60 s and 350 s are what proxies and packet-level
 		// balancers come with.
-		crossed([]string{"idle-timeout=10s", "idle-timeout=20s"}, []string{"", "idle-expiry=rst", "idle-expiry=silent", "idle-expiry=rst-on-next"})...),
+		crossed([]string{"idle-timeout=8s", "idle-timeout=20s"}, []string{"", "idle-expiry=rst", "idle-expiry=silent", "idle-expiry=rst-on-next"})...),
 		[]string{"idle-timeout=60s"}, []string{"idle-timeout=350s", "idle-expiry=rst-on-next"},
 		// Whoever dials waits for the other's INFO.
-		[]string{"inspection=client-first", "inspection-delay=1s"}, []string{"inspection=client-first"}, []string{"inspection=http"}, []string{"proxy-protocol=v2"},
+		[]string{"inspection=client-first", "inspection-delay=1s"}, []string{"inspection=client-first"}, []string{"inspection=http", "inspection-verdict=close"}, []string{"proxy-protocol=v2"},
 		// Every node dials every other cluster: three connections towards each.
 		[]string{"max-connections=4"}, []string{"max-connections=100"}, []string{"source-ports=100"},
 		// Addresses past the balancer, which gateways learn by gossip and never forget.
@@ -89,7 +89,7 @@ var sweeps = map[string][][]string{
 		{"idle-timeout=50s"}, {"idle-timeout=50s", "idle-expiry=rst"}, {"idle-timeout=50s", "idle-expiry=silent"}, {"idle-timeout=50s", "idle-expiry=rst-on-next"},
 		{"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=silent"},
 		// A leaf node waits a second for the hub's INFO.
-		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=500ms"}, {"inspection=http"}, {"proxy-protocol=v2"},
+		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=500ms"}, {"inspection=http", "inspection-verdict=close"}, {"proxy-protocol=v2"},
 		{"max-connections=1"}, {"max-connections=100"}, {"balance=source-hash"},
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 		{"stall=1s"}, {"stall=3s"}, {"outage=5s"}, {"restart=reload"}, {"restart=crash"},
