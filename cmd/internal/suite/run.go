@@ -322,8 +322,8 @@ func errored(format string, args ...any) assertions.Finding {
 	return assertions.Finding{Verdict: assertions.Errored, Got: fmt.Sprintf(format, args...)}
 }
 
-// calm is how many scenarios are repeated side by side that failed for want of CPU: one a processor gets what it needs.
-func calm() int { return max(2, runtime.NumCPU()) }
+// calm is how many scenarios are repeated side by side that failed for want of CPU: two a processor get what they need.
+func calm() int { return max(2, 2*runtime.NumCPU()) }
 
 // repeat runs what was marginal, or failed for lbtest's own reasons, again: what only failed a few at a time, and then
 // alone what is still open. A verdict that changes is flaky and keeps its worse form; a failure of ours that does not
