@@ -91,9 +91,9 @@ func (m mesh) fullAt(terms Terms, node string) bool {
 }
 
 // AwaitRoutes waits until one node has all its routes, and reports whether it has.
-func AwaitRoutes(ctx context.Context, t Target, n Node) bool {
+func AwaitRoutes(ctx context.Context, t Target, node string) bool {
 	// A pool fills within tens of milliseconds.
-	return every(ctx, 10*time.Millisecond, func() bool { return lookAtMesh(ctx, t).fullAt(t.Terms, n.Name) })
+	return every(ctx, 10*time.Millisecond, func() bool { return lookAtMesh(ctx, t).fullAt(t.Terms, node) })
 }
 
 // record writes what each node has of each peer, and the ends of every connection.

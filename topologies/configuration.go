@@ -81,30 +81,30 @@ func Render(b Build, m Member) (string, error) {
 	return text.String(), nil
 }
 
-// renderScaled divides the ping interval of the balanced links by the factor. Gateways and leafnodes have none of
+// renderScaled divides the ping interval of the first balanced link by the factor; others keep theirs where they have one of
+// their own. Gateways and leafnodes have none of
 // their own and follow the server's; routes follow it too, unless they are told not to.
 func (b Build) renderScaled(root *block, cluster Cluster, given []KeyValue) {
 	f := b.Tuning.Factor
 	if f <= 1 {
 		return
 	}
-	for _, link := range b.Topology.Balanced {
-		if link == Routes && cluster.LeafOf != "" {
-			continue
-		}
-		d := b.pings(given, link).Interval
-		why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
-		divided := quote(time.Duration(float64(d) / f).String())
-		switch link {
-		case Routes:
-			root.set(divided, why, "cluster", "ping_interval")
-		case Websocket:
-			root.set(divided, why, "websocket", "ping_interval")
-		default:
-			root.set(divided, why, "ping_interval")
-			if cluster.LeafOf == "" && !slices.Contains(b.Topology.Balanced, Routes) {
-				root.set(quote(b.pings(given, Routes).Interval.String()), "What routes do in real time.", "cluster", "ping_interval")
-			}
+	link := b.Topology.Balanced[0]
+	if link == Routes && cluster.LeafOf != "" {
+		return
+	}
+	d := b.pings(given, link).Interval
+	why := fmt.Sprintf("Effectively %v, divided by the time scale %g.", d, f)
+	divided := quote(time.Duration(float64(d) / f).String())
+	switch link {
+	case Routes:
+		root.set(divided, why, "cluster", "ping_interval")
+	case Websocket:
+		root.set(divided, why, "websocket", "ping_interval")
+	default:
+		root.set(divided, why, "ping_interval")
+		if cluster.LeafOf == "" {
+			root.set(quote(b.pings(given, Routes).Interval.String()), "What routes do in real time.", "cluster", "ping_interval")
 		}
 	}
 }

@@ -32,7 +32,7 @@ type Topology struct {
 	Name     string    // as typed on the command line
 	About    string    // one sentence for `lbtest list`
 	Clusters []Cluster // in the order they are named in reports
-	Balanced []Link    // the links that cross a balancer; all others are direct
+	Balanced []Link    // the links that cross a balancer, each its own; all others are direct. Time is scaled on the first
 }
 
 // Cluster is servers that know each other by routes, or the leafnodes of such a cluster.

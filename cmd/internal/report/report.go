@@ -119,6 +119,7 @@ type Advice struct {
 type Result struct {
 	Scenario  string             `json:"scenario"`
 	Assertion string             `json:"assertion"`
+	Link      string             `json:"link,omitempty"` // that it was judged on, where several are balanced
 	Verdict   assertions.Verdict `json:"verdict"`
 	Promise   string             `json:"promise"`
 	Got       string             `json:"got"`

@@ -16,19 +16,20 @@ import (
 // lab is one way of running a topology behind a balancer, and what is judged in it. It is data; run
 // makes it happen.
 type lab struct {
-	topology topologies.Topology
-	profile  proxies.Profile // unscaled
-	fronts   string
-	nats     []topologies.KeyValue
-	client   assertions.ClientTuning // in real time
-	factor   float64
-	clients  int // connections the operator expects at once
-	security assertions.Security
-	judged   []assertions.Assertion
-	proves   map[string]string // the settings whose faults this lab proves
-	cut      bool              // one connection is cut in the middle: the reference of an event's control
-	starts   int
-	manner   string // of expiry, where this lab is one of several that try them all
+	topology   topologies.Topology
+	profile    proxies.Profile // unscaled
+	fronts     string
+	nats       []topologies.KeyValue
+	client     assertions.ClientTuning // in real time
+	factor     float64
+	clients    int // connections the operator expects at once
+	security   assertions.Security
+	judged     []assertions.Assertion
+	proves     map[string]string // the settings whose faults this lab proves
+	cut        bool              // one connection is cut in the middle: the reference of an event's control
+	starts     int
+	neighbours []neighbour // the balancers of the other links
+	manner     string      // of expiry, where this lab is one of several that try them all
 	// beside is watched as well; tests put their saboteurs there.
 	beside []*assertions.Observation
 }
@@ -165,8 +166,12 @@ func (l lab) length() time.Duration {
 // not: without a balancer's timers there is nothing to keep apart.
 func (l lab) control() lab {
 	c := l
-	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.topology), nil, 1
+	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.link()), nil, 1
 	c.security = l.security.Direct()
+	c.neighbours = slices.Clone(l.neighbours)
+	for i, n := range c.neighbours {
+		c.neighbours[i] = neighbour{n.link, proxies.Direct(), usualFronts(n.link)}
+	}
 	c.cut = l.profile.Strikes() || l.fault() != ""
 	c.factor = 1
 	if l.quiet() && !l.jetStream() {
@@ -194,7 +199,7 @@ func (l lab) key() string {
 	if l.crowd() {
 		clients = l.clients
 	}
-	return fmt.Sprint(l.topology.Name, l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream(), l.security)
+	return fmt.Sprint(l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream(), l.security)
 }
 
 func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }
@@ -293,15 +298,15 @@ func linkNames(t topologies.Topology) []string {
 	return names
 }
 
-// crosses reports whether a promise is about a link that is balanced in a topology.
+// crosses reports whether a promise is about the link of a topology that is judged.
 func crosses(t topologies.Topology, a assertions.Assertion) bool {
-	return slices.ContainsFunc(linkNames(t), func(link string) bool { return slices.Contains(a.Links, link) })
+	return slices.Contains(a.Links, string(t.Balanced[0]))
 }
 
 // usualFronts is the frontends setting where nothing is said. One address for all nodes is what clients dial, and
 // what a route must not be dialled through.
-func usualFronts(t topologies.Topology) string {
-	if slices.Contains(t.Balanced, topologies.Routes) {
+func usualFronts(link topologies.Link) string {
+	if link == topologies.Routes {
 		return "per-node"
 	}
 	return "shared"

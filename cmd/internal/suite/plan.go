@@ -31,6 +31,7 @@ type scenario struct {
 	settings map[string]string // the profile's and those given
 	order    []string          // the settings' names, the profile's before those given
 	top      []string          // those given
+	given    []string          // as they were given, where they are for several balancers
 	nats     []topologies.KeyValue
 	client   assertions.ClientTuning
 	auth     topologies.AuthMode
@@ -215,7 +216,8 @@ type common struct {
 	auth    topologies.AuthMode
 }
 
-func newScenario(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
+// newView is a configuration of a topology as its first balanced link is judged.
+func newView(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
 	s := from.scenario(t, given)
 	s.nats, s.client, s.clients, s.auth = all.nats, all.client, all.clients, all.auth
 	s.profile.Seed = seed
@@ -361,9 +363,9 @@ const (
 // link is the kind of connection that is balanced.
 func (s scenario) link() topologies.Link { return s.topology.Balanced[0] }
 
-// balances reports whether that link crosses the balancer.
+// balances reports whether that link is the one that crosses the balancer.
 func (s scenario) balances(link topologies.Link) bool {
-	return slices.Contains(s.topology.Balanced, link)
+	return s.link() == link
 }
 
 // limits are the settings that show only once connections reach them.
@@ -374,7 +376,7 @@ func (s scenario) fronts() string {
 	if f := s.settings["frontends"]; f != "" {
 		return f
 	}
-	return usualFronts(s.topology)
+	return usualFronts(s.link())
 }
 
 // lay decides which assertions are judged, and in which labs: those that need quiet get a lab of their
@@ -536,16 +538,22 @@ func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenari
 	if err != nil {
 		return s, err
 	}
-	var given []string
-	for _, name := range s.top {
-		value := s.settings[name]
-		if changed, ok := set[name]; ok {
-			value = changed
+	given := slices.Clone(s.given)
+	if given == nil {
+		for _, name := range s.top {
+			given = append(given, name+"="+s.settings[name])
 		}
-		given = append(given, name+"="+value)
 	}
 	for _, name := range slices.Sorted(maps.Keys(set)) {
-		if !slices.Contains(s.top, name) {
+		// With several balancers this changes what holds for all of them, and each that was told apart.
+		changed := false
+		for i, pair := range given {
+			told, _, _ := strings.Cut(pair, "=")
+			if told == name || strings.HasSuffix(told, ":"+name) {
+				given[i], changed = told+"="+set[name], true
+			}
+		}
+		if !changed {
 			given = append(given, name+"="+set[name])
 		}
 	}

@@ -209,13 +209,13 @@ func gravest(results []result) []result {
 	var kept []result
 	alike := map[string]bool{}
 	for _, r := range results {
-		i := slices.IndexFunc(kept, func(k result) bool { return k.assertion.Name == r.assertion.Name })
+		i := slices.IndexFunc(kept, func(k result) bool { return k.assertion.Name == r.assertion.Name && k.link == r.link })
 		if r.manner == "" || i < 0 {
-			kept, alike[r.assertion.Name] = append(kept, r), true
+			kept, alike[r.assertion.Name+r.link] = append(kept, r), true
 			continue
 		}
 		k := kept[i]
-		alike[r.assertion.Name] = alike[r.assertion.Name] && r.finding.Verdict == k.finding.Verdict
+		alike[r.assertion.Name+r.link] = alike[r.assertion.Name+r.link] && r.finding.Verdict == k.finding.Verdict
 		if r.finding.Verdict.Worse(k.finding.Verdict) {
 			kept[i] = r
 		}
@@ -225,7 +225,7 @@ func gravest(results []result) []result {
 	for i, k := range kept {
 		switch {
 		case k.manner == "" || k.finding.Verdict == assertions.Errored:
-		case alike[k.assertion.Name]:
+		case alike[k.assertion.Name+k.link]:
 			kept[i].finding.Got = fmt.Sprintf("%s (with idle-expiry=%s; %s in each of the four manners)", k.finding.Got, k.manner, k.finding.Verdict)
 		default:
 			kept[i].finding.Got = fmt.Sprintf("%s (with idle-expiry=%s, the worst of the four manners)", k.finding.Got, k.manner)

@@ -43,7 +43,7 @@ func (v verdict) rows() []report.Result {
 	var rows []report.Result
 	for _, r := range v.results {
 		row := report.Result{Scenario: v.scenario.name, Assertion: r.assertion.Name, Verdict: r.finding.Verdict, Promise: r.assertion.Promise,
-			Got: r.finding.Got, FaultProved: r.proved, Took: report.Seconds(r.took), Flaky: r.flaky}
+			Link: r.link, Got: r.said(), FaultProved: r.proved, Took: report.Seconds(r.took), Flaky: r.flaky}
 		for _, m := range r.finding.Measured {
 			row.Measured = append(row.Measured, report.Measure{Name: m.Name, Value: m.Value, Unit: m.Unit})
 		}
@@ -67,10 +67,18 @@ func (v verdict) because() []string {
 	var said []string
 	for _, r := range v.byWeight() {
 		if r.finding.Verdict != assertions.Safe && r.finding.Verdict != assertions.Skipped {
-			said = append(said, r.assertion.Name+": "+r.finding.Got)
+			said = append(said, r.assertion.Name+": "+r.said())
 		}
 	}
 	return said
+}
+
+// said is what was seen, and on which link, where several are balanced.
+func (r result) said() string {
+	if r.link == "" {
+		return r.finding.Got
+	}
+	return r.link + ": " + r.finding.Got
 }
 
 func (v verdict) reason() string {

@@ -60,6 +60,7 @@ type result struct {
 	marginal  bool
 	flaky     bool
 	manner    string // of expiry, where several were tried
+	link      string // that it was judged on, where several are balanced
 }
 
 // side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
@@ -283,6 +284,9 @@ func judge(l lab, o, control outcome) []result {
 	var results []result
 	for _, a := range l.judged {
 		res := result{assertion: a, took: o.took, factor: l.factor, manner: l.manner}
+		if len(l.neighbours) > 0 {
+			res.link = string(l.link())
+		}
 		if o.err != nil {
 			res.finding = errored("%v", o.err)
 		} else if err := control.excludes(a); err != nil {
@@ -384,7 +388,7 @@ func merge(first, second verdict) verdict {
 	merged.err = second.err
 	merged.results = slices.Clone(first.results)
 	for i, was := range first.results {
-		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name })
+		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name && r.link == was.link })
 		if j < 0 {
 			continue
 		}

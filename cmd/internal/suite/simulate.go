@@ -87,6 +87,18 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	for _, f := range l.frontends() {
 		addresses[topologies.Front{Link: l.link(), Name: f.Name}] = balancer.dialled(f.Name)
 	}
+	beside := balancers{balancer: balancer}
+	for _, n := range l.neighbours {
+		other, failed := n.open(l.topology)
+		if failed != nil {
+			return h, failed
+		}
+		defer func() { err = errors.Join(err, ending("the balancer of "+string(n.link), other.Close())) }()
+		beside.beside = append(beside.beside, other)
+		for _, f := range l.topology.Frontends(n.link, n.fronts == "per-node") {
+			addresses[topologies.Front{Link: n.link, Name: f.Name}] = other.Addr(f.Name)
+		}
+	}
 	build := l.build(addresses)
 	build.Behind, build.Identity, build.Logins = balancer.behind, made.identity, made.logins
 	told, leave, err := l.advertise(&build)
@@ -138,12 +150,17 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	for _, a := range deployment.Accounts() {
 		target.Accounts = append(target.Accounts, made.account(a))
 	}
+	for i, n := range l.neighbours {
+		if err := l.serve(ctx, n.link, n.fronts, beside.beside[i], deployment.Nodes(), target); err != nil {
+			return h, fmt.Errorf("opening the balancer of %s for traffic: %w", n.link, err)
+		}
+	}
 	rec.Add(assertions.Event{From: assertions.Lab, Kind: "serving"})
-	if err := l.serve(ctx, balancer, target); err != nil {
+	if err := l.serve(ctx, l.link(), l.fronts, balancer, deployment.Nodes(), target); err != nil {
 		return h, fmt.Errorf("opening the balancer for traffic: %w", err)
 	}
 	started()
-	with := levers{balancer, deployment.Nodes(), rec}
+	with := levers{beside, deployment.Nodes(), rec}
 	return h, watch(ctx, l.observations(), target, rec, with, l.event(with, target, rec))
 }
 
@@ -155,14 +172,20 @@ func scheme(link topologies.Link) string {
 	return "nats://"
 }
 
-// serve opens the balancer for the nodes.
-func (l lab) serve(ctx context.Context, b balancer, t assertions.Target) error {
-	for i, f := range l.frontends() {
-		behind := slices.DeleteFunc(slices.Clone(t.Nodes), func(n assertions.Node) bool { return !slices.Contains(f.Nodes, n.Name) })
-		if err := b.Serve(map[string][]proxies.Backend{f.Name: backends(behind)}); err != nil {
+// serve opens a link's balancer for the nodes.
+func (l lab) serve(ctx context.Context, link topologies.Link, fronts string, b balancer, nodes []topologies.Node, t assertions.Target) error {
+	all := l.topology.Frontends(link, fronts == "per-node")
+	for i, f := range all {
+		var behind []proxies.Backend
+		for _, n := range nodes {
+			if slices.Contains(f.Nodes, n.Name()) {
+				behind = append(behind, proxies.Backend{Name: n.Name(), Addr: n.Addr(link), Monitor: strings.TrimPrefix(n.Monitor(), "http://")})
+			}
+		}
+		if err := b.Serve(map[string][]proxies.Backend{f.Name: behind}); err != nil {
 			return err
 		}
-		if l.link() != topologies.Routes || l.fronts != "per-node" || i == len(t.Nodes)-1 {
+		if link != topologies.Routes || fronts != "per-node" || i == len(all)-1 {
 			continue
 		}
 		// By now every node has dialled every other. Let in all at once, each pair would meet as two do who
@@ -170,7 +193,7 @@ func (l lab) serve(ctx context.Context, b balancer, t assertions.Target) error {
 		// a second later, after the first election of a meta leader. A third of a second is three times what
 		// a node's routes take; behind a hostile balancer they never come, and nobody waits for them.
 		inTurn, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
-		assertions.AwaitRoutes(inTurn, t, behind[0])
+		assertions.AwaitRoutes(inTurn, t, f.Name)
 		cancel()
 	}
 	return nil
@@ -192,14 +215,6 @@ func (o *owners) of(client netip.AddrPort) string {
 		}
 	}
 	return ""
-}
-
-func backends(nodes []assertions.Node) []proxies.Backend {
-	var all []proxies.Backend
-	for _, n := range nodes {
-		all = append(all, proxies.Backend{Name: n.Name, Addr: n.Addr, Monitor: strings.TrimPrefix(n.Monitor, "http://")})
-	}
-	return all
 }
 
 // translate puts what the balancer did on the lab's timeline. Addr is the connection as its acceptor
