@@ -12,6 +12,6 @@ func init() {
 		Links:   []string{gatewayLinks},
 		Observe: Forming,
 		Judge:   judgeFullMesh,
-		Hostile: []string{"inspection=http"},
+		Hostile: []string{"inspection=http", "inspection-verdict=close"},
 	})
 }
