@@ -272,6 +272,9 @@ func compareMemory(t *testing.T, program string, behind addresses, met, missed *
 		{"toxiproxy as it comes", func() (*process, addresses) { return played(t, "toxiproxy", behind.Nats, behind.TCP) }, 0},
 		{reference, func() (*process, addresses) { return haproxy(t, behind, time.Hour) }, 0},
 		{"lbtest", func() (*process, addresses) { return lbtest(t, program, behind, plainSettings...) }, 3.3},
+		{"lbtest, portable", func() (*process, addresses) {
+			return lbtest(t, buildLbtest(t, "-tags", "portable"), behind, plainSettings...)
+		}, 12},
 		{"lbtest, one toxic", func() (*process, addresses) {
 			return lbtest(t, program, behind, append(slices.Clone(plainSettings), toxicSettings...)...)
 		}, 0},

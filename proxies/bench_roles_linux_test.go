@@ -319,11 +319,11 @@ func lbtest(t testing.TB, program string, behind addresses, settings ...string) 
 	return p, at
 }
 
-// buildLbtest builds the program as make does.
-func buildLbtest(t testing.TB) string {
+// buildLbtest builds the program as make does, with whatever flags besides.
+func buildLbtest(t testing.TB, flags ...string) string {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "lbtest")
-	build := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-o", program, "../cmd/lbtest")
+	build := exec.Command("go", append(append([]string{"build", "-trimpath", "-buildvcs=false"}, flags...), "-o", program, "../cmd/lbtest")...)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building lbtest: %v\n%s", err, out)

@@ -23,7 +23,7 @@ func newLoops(c *clock) *loops { return &loops{clock: c} }
 // lane is how a flow without toxics is carried. Where a layer reads and writes, or where the system has no
 // loop for us, goroutines do.
 func (s *loops) lane(f *Flow) lane {
-	if f.apart || f.client.layer != nil || f.server.layer != nil {
+	if portable || f.apart || f.client.layer != nil || f.server.layer != nil {
 		return newCopying(f)
 	}
 	s.mu.Lock()

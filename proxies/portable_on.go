@@ -1,0 +1,5 @@
+//go:build portable
+
+package proxies
+
+const portable = true
