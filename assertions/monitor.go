@@ -93,6 +93,12 @@ type jsz struct {
 				Messages int `json:"messages"`
 				LastSeq  int `json:"last_seq"`
 			} `json:"state"`
+			// Only with raft=true: Raft's names of the stream's group and of its consumers'; none where there is one replica.
+			Group          string `json:"stream_raft_group"`
+			ConsumerGroups []struct {
+				Name  string `json:"name"`
+				Group string `json:"raft_group"`
+			} `json:"consumer_raft_groups"`
 		} `json:"stream_detail"`
 	} `json:"account_details"`
 }

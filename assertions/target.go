@@ -30,6 +30,7 @@ type Target struct {
 // Node is one server as the tester reaches it, past every balancer.
 type Node struct {
 	Name    string
+	Cluster string // or the group of leaf nodes
 	URL     string // of the client port
 	Monitor string // http://host:port
 	Addr    string // host:port of its own listener for the link that is balanced
@@ -83,6 +84,13 @@ type Control interface {
 	Start(ctx context.Context, node string) error
 }
 
+// Group is nodes that belong together: a cluster joined by routes, or the leaf nodes of one, which are servers of their own.
+type Group struct {
+	Name   string
+	Nodes  []string
+	LeafOf string // the cluster that accepts the leafnode connections of these; "" for a cluster
+}
+
 // Terms are the facts that judges measure against. Durations are the lab's own (already divided by
 // Factor where they are scaled); Real gives back what an operator would see.
 type Terms struct {
@@ -90,9 +98,10 @@ type Terms struct {
 	Security Security
 	Links    []string // the kinds that are balanced
 	Nodes    []string
-	Fronts   string // per-node or shared
-	Clients  int    // connections the operator expects at once
-	PoolSize int    // pooled route connections a pair
+	Clusters []Group // of those nodes; nil for one cluster of all
+	Fronts   string  // per-node or shared
+	Clients  int     // connections the operator expects at once
+	PoolSize int     // pooled route connections a pair
 	// Dedicated is how many accounts have a connection of their own a pair; the system account is one.
 	Dedicated int
 	// Factor divides idle timeouts, lifetimes and ping intervals in this lab. JetStream runs at 1 only.
