@@ -14,8 +14,11 @@ func (r *replicated) verify(ctx context.Context, streams []int) {
 	limited, cancel := context.WithTimeout(ctx, back)
 	defer cancel()
 	var wg sync.WaitGroup
+	turns := make(chan struct{}, verifying)
 	for _, i := range streams {
 		wg.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
 			at, _ := r.site(i)
 			for _, node := range at.Nodes {
 				e := Event{From: Client, Kind: "copy", Stream: r.names[i], Node: node}
@@ -30,6 +33,9 @@ func (r *replicated) verify(ctx context.Context, streams []int) {
 	}
 	wg.Wait()
 }
+
+// verifying is how many streams are verified at a time: all at once would take the processors from the labs beside.
+const verifying = 4
 
 // readCopy reads what a node's own copy of stream i holds.
 func (r *replicated) readCopy(ctx context.Context, i int, node string, e *Event) error {

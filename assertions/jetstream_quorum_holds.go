@@ -12,8 +12,8 @@ func init() {
 		Explain: "JetStream's Raft groups talk over the system route of each pair. A leader says something every second; a follower that hears " +
 			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Twelve R3 " +
 			"streams with spread leaders, three of them with a consumer, are published to 10 times a second each; the groups' terms and leaders are read from /raftz " +
-			"four times a second, and advisories and acks are put beside them: one timeline for each group. Quorum is lost if a group's servers say so, if its leader " +
-			"gives up, or if no majority of its members agrees on a leader for 10 s; a shorter while without one is an election's, and so is the word of a leader that is voted out, which says that quorum is lost whenever it happens (2.15.2). A group is available while a majority " +
+			"four times a second, and advisories and acks are put beside them: one timeline for each group. Quorum is lost if a group's leader hears from no majority for 10 s, as servers themselves have it, or " +
+			"gives up, if servers say so, or if no majority of its members agrees on a leader for 10 s; a shorter while without one is an election's, and so is the word of a leader that is voted out, which says that quorum is lost whenever it happens (2.15.2). A group is available while a majority " +
 			"agrees on its leader and, of a stream, while publishes are acknowledged within half a second.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),

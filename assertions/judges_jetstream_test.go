@@ -80,6 +80,10 @@ func TestQuorumHolds(t *testing.T) {
 			events: publishing(2.6, follows(6, "S-R3F-a", "n1", "FOLLOWER", "", 1), line(elected("S-R3F-a", 2))),
 			want:   Unsafe, got: "quorum lost in 1 of 2 Raft groups, leadership moved in 1: stream S1 (n1 led in term 1, then n2 in term 2, without a leader for 1.5s; n1 gave the lead up); " +
 				"1 election called though no node failed; longest wait for an ack 2.6s (stream S1; control 100ms)", measured: map[string]float64{"groups_moved": 1, "groups_without_quorum": 1}},
+		{name: "and so has one that goes on leading and hears nobody", terms: stall, control: control,
+			events: publishing(0.1, on(15, Server, "raft", stream("S-R3F-a"), node("n1"), how("LEADER"), peer("n1"), term(1), many(2), why(silenced)), on(16, Client, "acked", stream("S9")), published(1)),
+			want:   Unsafe, got: "quorum lost in 1 of 2 Raft groups, no leadership moved: stream S1 (n1 led in term 1; n1 led and heard from no majority for 10 s); " +
+				"longest wait for an ack 100ms (stream S1; control 100ms)", measured: map[string]float64{"groups_moved": 0, "groups_without_quorum": 1}},
 		{name: "what a leader says that is voted out is no loss", terms: stall, control: control,
 			events: publishing(0.1, lostQuorum(6, "n1", "S1"), follows(6.2, "S-R3F-a", "n1", "FOLLOWER", "n2", 2), follows(6.2, "S-R3F-a", "n2", "LEADER", "n2", 2)),
 			want:   Unsafe, got: "leadership moved in 1 of 2 Raft groups, no quorum lost: stream S1 (n1 led in term 1, then n2 in term 2); " +

@@ -79,6 +79,9 @@ type raftz map[string]map[string]struct {
 	Quorum int    `json:"quorum_needed"`
 	Leader string `json:"leader"`
 	Term   uint64 `json:"term"`
+	Peers  map[string]struct {
+		LastSeen string `json:"last_seen"` // for how long not, as a Go duration; "" for never
+	} `json:"peers"`
 }
 
 // jsz is what lbtest reads of /jsz?streams=true.

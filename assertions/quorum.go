@@ -142,6 +142,9 @@ func (c *chronicle) lostIn(span window, without []window) string {
 	for _, e := range c.views {
 		was := members[e.Node]
 		members[e.Node] = e
+		if e.At >= span.from && e.At <= span.to && e.How == "LEADER" && e.Why == silenced {
+			return e.Node + " led and heard from no majority for 10 s"
+		}
 		// One that is voted out learns of a higher term; one that gives up keeps its own.
 		if e.At >= span.from && e.At <= span.to && was.How == "LEADER" && e.How == "FOLLOWER" && e.Term == was.Term && e.Peer == "" {
 			return e.Node + " gave the lead up"
@@ -373,7 +376,9 @@ func (f fate) moments(h History, begin time.Duration) []Moment {
 		if e.At <= f.span.from || e.At > f.span.to {
 			continue
 		}
-		if e.How != was.How || e.Term != was.Term {
+		if e.Why == silenced && was.Why != silenced {
+			say(e.At, "%s leads in term %d and has heard from no majority for 10 s", e.Node, e.Term)
+		} else if e.How != was.How || e.Term != was.Term {
 			say(e.At, "%s is %s in term %d", e.Node, strings.ToLower(e.How), e.Term)
 		}
 		if leader, term := agreed(members); leader != led {

@@ -25,7 +25,7 @@ func sampleRaft(ctx context.Context, t Target, rec *Recorder) {
 		for _, e := range lookAtRaft(ctx, t, rec, names) {
 			key := [2]string{e.Node, e.Stream}
 			was := last[key]
-			if was.Term != e.Term || was.How != e.How || was.Peer != e.Peer {
+			if was.Term != e.Term || was.How != e.How || was.Peer != e.Peer || was.Why != e.Why {
 				last[key] = e
 				rec.Add(e)
 			}
@@ -67,8 +67,18 @@ func lookAtRaft(ctx context.Context, t Target, rec *Recorder, names map[string]s
 				for _, groups := range r {
 					for group, g := range groups {
 						names[g.ID] = n.Name
-						seen = append(seen, Event{At: at, From: Server, Kind: "raft", Node: n.Name, Stream: group,
-							How: g.State, Peer: g.Leader, Term: g.Term, Count: g.Quorum, What: g.ID})
+						e := Event{At: at, From: Server, Kind: "raft", Node: n.Name, Stream: group, How: g.State, Peer: g.Leader, Term: g.Term, Count: g.Quorum, What: g.ID}
+						heard := 1 + len(g.Peers)
+						for _, p := range g.Peers {
+							// A new leader has not heard anybody yet.
+							if silent, err := time.ParseDuration(p.LastSeen); err == nil && silent >= withoutQuorum {
+								heard--
+							}
+						}
+						if g.State == "LEADER" && heard < g.Quorum {
+							e.Why = silenced
+						}
+						seen = append(seen, e)
 					}
 				}
 			})
@@ -82,6 +92,9 @@ func lookAtRaft(ctx context.Context, t Target, rec *Recorder, names map[string]s
 	}
 	return seen
 }
+
+// silenced is what becomes of a leader that heard from no majority for as long as servers themselves allow.
+const silenced = "silenced"
 
 // lookAtGroups asks every node which stream or consumer its Raft groups belong to.
 func lookAtGroups(ctx context.Context, t Target) []Event {
