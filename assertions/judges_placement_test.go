@@ -26,7 +26,7 @@ func TestPlacementWorks(t *testing.T) {
 	both := placedIn(0.1)
 	judgeAll(t, "jetstream/placement-works", []judged{
 		{name: "streams that are made at once are safe", terms: stall, control: control, events: placedIn(0.1), want: Safe,
-			got:      "6 streams made with a consumer each; the slowest took 100ms (3 replicas, before the event, asked for at n2; control 100ms)",
+			got:      "6 streams made with a consumer each; the slowest took 100ms (1 replica, during the event, asked for at n2; control 100ms)",
 			measured: map[string]float64{"streams_placed": 6, "streams_unplaced": 0, "slowest_placement": 0.1}},
 		{name: "a delay that ends with its event is safe up to 2 s", terms: stall, control: control, events: placedIn(2), want: Safe,
 			got: "6 streams made with a consumer each; the slowest took 2s (1 replica, during the event, asked for at n2; control 100ms)"},
@@ -41,9 +41,11 @@ func TestPlacementWorks(t *testing.T) {
 			measured: map[string]float64{"streams_unplaced": 1}},
 		{name: "without an event nothing is made in it", terms: standing, control: control,
 			events: line(slices.Concat(placedIn(0.1)[:2], placedIn(0.1)[4:])), want: Safe,
-			got: "4 streams made with a consumer each; the slowest took 100ms (3 replicas, before the event, asked for at n2; control 100ms)"},
+			got: "4 streams made with a consumer each; the slowest took 100ms (3 replicas, after the event, asked for at n2; control 100ms)"},
+		{name: "the first streams wait for the first leader", terms: stall, control: control, events: line(placedIn(0.1)[2:], made(9, placedBefore, 1, 8), made(9, placedBefore, 3, 8.6)), want: Safe,
+			got: "6 streams made with a consumer each; the slowest took 100ms (1 replica, during the event, asked for at n2; control 100ms)"},
 		{name: "each cluster has its own", terms: joined, control: line(both, both), events: line(both, both), want: Safe,
-			got: "12 streams made with a consumer each; the slowest took 100ms (3 replicas, before the event, asked for at n2; control 100ms)"},
+			got: "12 streams made with a consumer each; the slowest took 100ms (1 replica, during the event, asked for at n2; control 100ms)"},
 		{name: "streams of one cluster of two are no answer", terms: joined, control: line(both, both), events: both, want: Skipped, got: "nobody made all streams before the event"},
 		{name: "an empty history is none", terms: stall, control: control, want: Skipped, got: "nobody made all streams before the event"},
 	})
