@@ -19,7 +19,8 @@ func namesOf(all []Assertion) []string {
 
 func TestMatch(t *testing.T) {
 	for pattern, want := range map[string][]string{
-		"jetstream/*":              {"jetstream/consumer-resumes", "jetstream/no-acked-loss", "jetstream/no-duplicates-with-ids", "jetstream/publish-acked", "jetstream/quorum-holds"},
+		"jetstream/*": {"jetstream/consumer-resumes", "jetstream/meta-leader-stable", "jetstream/mirror-catches-up", "jetstream/no-acked-loss", "jetstream/no-duplicates-with-ids",
+			"jetstream/placement-works", "jetstream/publish-acked", "jetstream/quorum-holds"},
 		"*/no-*":                   {"core/no-loss-when-quiet-then-busy", "core/no-silent-loss", "jetstream/no-acked-loss", "jetstream/no-duplicates-with-ids"},
 		"routes/notice-silence":    {"routes/notice-silence"},
 		"routes/stay-*-?*":         {"routes/stay-behind-lb", "routes/stay-up-when-quiet"},

@@ -89,6 +89,9 @@ func (p *pipeline) consume(ctx, asking context.Context, a *app, e *ear) error {
 		if err != nil {
 			return fmt.Errorf("making a pull consumer: %w", err)
 		}
+		if err := reachable(asked, a, e.stream, durable.Durable); err != nil {
+			return fmt.Errorf("asking a pull consumer for nothing: %w", err)
+		}
 		_, err = c.Consume(func(m jetstream.Msg) { p.heard(e, m); _ = m.Ack() }) // an ack that is lost has its message come again
 		return err
 	case pushKind:
@@ -117,6 +120,21 @@ func (p *pipeline) consume(ctx, asking context.Context, a *app, e *ear) error {
 	}
 	go p.watch(e, w)
 	return nil
+}
+
+// reachable asks a pull consumer, which has nothing yet, for a message until it answers. That a consumer is made is told over
+// the system account's route, that its leader listens for pulls over another one: who asks before the latter came asks
+// nobody, and is not told so, since the API's own subscription matches as well. nats.go misses the heartbeats of such a
+// pull after two of them, 30 s (jetstream/pull.go), and asks again: a stall that no balancer has a part in.
+func reachable(ctx context.Context, a *app, stream, consumer string) error {
+	for {
+		asked, cancel := context.WithTimeout(ctx, 250*time.Millisecond) // an answer takes a few milliseconds
+		_, err := a.RequestWithContext(asked, "$JS.API.CONSUMER.MSG.NEXT."+stream+"."+consumer, []byte(`{"batch":1,"no_wait":true}`))
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // heard writes down a message that reached a consumer: its number, its place in the stream, and whether it came again.

@@ -15,12 +15,21 @@ type Finding struct {
 	Measured []Measure
 	Advice   []Advice
 	Evidence []Event
+	// Timeline quotes what happened around it, group by group.
+	Timeline []Moment
 	// Unseen marks a skipped promise that could have been judged, had the watching not been cut short.
 	Unseen bool
 	// Firm marks a verdict that no shortage of CPU explains: what did not come in 30 s was not late.
 	Firm bool
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
 	Marginal bool
+}
+
+// Moment is one line of a timeline that a finding quotes.
+type Moment struct {
+	Of   string        // whose timeline
+	At   time.Duration // since the event began; negative before
+	What string
 }
 
 // Measure is a number with its unit.

@@ -47,6 +47,10 @@ type Event struct {
 	Term    uint64        `json:"term,omitempty"`   // Raft term
 	Took    time.Duration `json:"took,omitempty"`
 
+	Bytes int64 `json:"bytes,omitempty"` // how many
+	Up    int64 `json:"up,omitempty"`    // bytes that the balancer delivered to the backend, exact in an end
+	Down  int64 `json:"down,omitempty"`  // and to who dialled
+
 	Info *Info      `json:"info,omitempty"` // what a server said of itself when it greeted
 	TLS  *Handshake `json:"tls,omitempty"`  // what a TLS handshake showed
 }

@@ -96,7 +96,7 @@ func judgeResumes(h History) []Finding {
 	}
 	cuts := quietCuts(h, all)
 	late, who := lag(all, acked)
-	usual := max(first(lag(consumers(h.control()), h.control().Kind(Client, "acked"))), costOfCut(h.control()))
+	usual := usualLag(h.control())
 	measured := []Measure{count("consumers", len(all), "consumers"), count("undelivered", len(lost), "messages"), count("out_of_order", len(jumbled), "messages"),
 		count("keys_outdated", len(stale), "keys"), count("redelivered", again, "messages"), seconds("longest_delivery_gap", late)}
 	if broken := join(told(lost, "acknowledged message", "never reached their consumer within 30 s of the end"), told(jumbled, "message", "of an ordered consumer missing, twice or out of order"),
@@ -110,8 +110,6 @@ func judgeResumes(h History) []Finding {
 	}
 	return held(fmt.Sprintf("%s missed nothing; %s", plural(len(all), "consumer"), gap), measured...)
 }
-
-func first(d time.Duration, _ string) time.Duration { return d }
 
 func told(events []Event, what, became string) string {
 	if len(events) == 0 {
@@ -210,6 +208,17 @@ func lag(all []*consumed, acked []Event) (longest time.Duration, who string) {
 		}
 	}
 	return longest, who
+}
+
+// usualLag is what the control saw, but no more than its one cut connection explains: whoever was longer without messages
+// there was so for a reason of its own, which is amiss with the control and no measure for a balancer.
+func usualLag(control History) time.Duration {
+	late, _ := lag(consumers(control), control.Kind(Client, "acked"))
+	cost := costOfCut(control)
+	if cost == 0 {
+		return min(late, tolerance) // nothing was cut
+	}
+	return max(cost, min(late, cost+tolerance))
 }
 
 // quietCuts are the ends of consumers' connections that a balancer makes for no reason but their being quiet.

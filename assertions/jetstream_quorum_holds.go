@@ -11,11 +11,13 @@ func init() {
 		Promise: "No Raft group loses its leader or its quorum while every node lives, and publishing goes on.",
 		Explain: "JetStream's Raft groups talk over the system route of each pair. A leader says something every second; a follower that hears " +
 			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Twelve R3 " +
-			"streams with spread leaders are published to 10 times a second each; their groups' terms and leaders are read from /raftz " +
-			"four times a second. Quorum is lost while no majority of a group's members agrees on its leader.",
+			"streams with spread leaders, three of them with a consumer, are published to 10 times a second each; the groups' terms and leaders are read from /raftz " +
+			"four times a second, and advisories and acks are put beside them: one timeline for each group. Quorum is lost if a group's leader hears from no majority for 10 s, as servers themselves have it, or " +
+			"gives up, if servers say so, or if no majority of its members agrees on a leader for 10 s; a shorter while without one is an election's, and so is the word of a leader that is voted out, which says that quorum is lost whenever it happens (2.15.2). A group is available while a majority " +
+			"agrees on its leader and, of a stream, while publishes are acknowledged within half a second.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:   []string{"routes"},
+		Links:   serverLinks,
 		Observe: streaming,
 		Judge:   judgeQuorum,
 		Hostile: []string{"stall=12s"},
@@ -31,10 +33,7 @@ func judgeQuorum(h History) []Finding {
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), streamCount, when, missing[0].Why),
 			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing), Firm: true}}
 	}
-	begin, _ := struck(h)
-	if e, ok := h.First(Lab, "pause-begin"); ok {
-		begin = min(begin, e.At) // an idle timeout strikes while nobody publishes
-	}
+	begin := fromHere(h)
 	published, answered := 0, 0
 	for _, e := range h.Events {
 		switch {
@@ -53,37 +52,29 @@ func judgeQuorum(h History) []Finding {
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("none of %d publishes was acknowledged", published),
 			Measured: []Measure{count("publishes_unacknowledged", published, "messages")}, Advice: eventAdvice(h.Terms)}}
 	}
-	groups, elections := risen(h, begin, last.At)
-	group, without := longest(leaderless(h.Kind(Server, "raft"), begin, last.At))
+	record := recordQuorum(h, window{begin, last.At}, func(*chronicle) bool { return true })
 	lostQuorum := advisories(h, "quorum-lost", begin)
 	stream, gap := ackGap(h)
 	_, usualGap := ackGap(h.control())
 	failed, usualFailed := published-answered, unacked(h.control())
-	measured := []Measure{seconds("longest_ack_gap", gap), count("elections", elections, "terms"),
-		seconds("longest_without_leader", without.length()), count("quorum_lost_advisories", len(lostQuorum), "advisories"),
-		count("publishes_unacknowledged", failed, "messages")}
+	measured := append(record.measured(), seconds("longest_ack_gap", gap), count("quorum_lost_advisories", len(lostQuorum), "advisories"),
+		count("publishes_unacknowledged", failed, "messages"))
 	acks := fmt.Sprintf("longest wait for an ack %s (stream %s; control %s)", spoken(gap), stream, spoken(usualGap))
+	finding := Finding{Verdict: Risky, Measured: measured, Advice: eventAdvice(h.Terms), Timeline: record.timeline(h)}
 
 	_, stuck := h.First(Client, "not-flowing")
-	if stuck || elections > 0 || without.length() > 0 || len(lostQuorum) > 0 {
-		var lost, called, advised, forever string
-		if without.length() > 0 {
-			lost = fmt.Sprintf("quorum lost: no majority agreed on a leader of %s for %s", group, spoken(without.length()))
-		}
-		if elections > 0 {
-			called = fmt.Sprintf("%s called in %s though no node failed", plural(elections, "election"), plural(groups, "Raft group"))
-		}
-		if len(lostQuorum) > 0 {
-			advised = plural(len(lostQuorum), "quorum-lost advisory")
-			if len(lostQuorum) > 1 {
-				advised = fmt.Sprintf("%d quorum-lost advisories", len(lostQuorum))
-			}
+	if unsettled := record.elected(); stuck || len(unsettled) > 0 || len(record.lost()) > 0 {
+		var called, forever string
+		if n := record.terms(); n > 0 {
+			called = plural(n, "election") + " called though no node failed"
 		}
 		if stuck {
 			forever = "publishing did not work again within 30 s"
 		}
-		return []Finding{{Verdict: Unsafe, Got: join(lost, called, advised, forever, acks), Measured: measured, Advice: eventAdvice(h.Terms),
-			Evidence: sample(h.Filter(func(e Event) bool { return e.Kind == "raft" && e.At > begin })), Marginal: elections == 1 && without.length() == 0 && len(lostQuorum) == 0 && !stuck}}
+		finding.Verdict, finding.Got = Unsafe, join(record.what(), called, forever, acks)
+		finding.Evidence = sample(h.Filter(func(e Event) bool { return e.Kind == "raft" && e.At > begin }))
+		finding.Marginal = record.terms() == 1 && len(record.lost()) == 0 && !stuck && len(record.which(func(f fate) bool { return len(f.without) > 0 })) == 0
+		return []Finding{finding}
 	}
 	if _, found := h.First(Client, "flowing"); !found {
 		return unseen("nobody saw whether publishing worked in the end")
@@ -91,28 +82,29 @@ func judgeQuorum(h History) []Finding {
 	if len(highest(h.Events, begin)) == 0 {
 		return unseen("no Raft group was seen before the event, so no election can be told")
 	}
-	switch {
+	switch kept := record.what(); {
 	case failed > usualFailed:
-		return []Finding{{Verdict: Risky, Got: join(fmt.Sprintf("%d of %d publishes never acknowledged (control %d)", failed, published, usualFailed), acks),
-			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: failed < usualFailed+3}}
+		finding.Got, finding.Marginal = join(fmt.Sprintf("%d of %d publishes never acknowledged (control %d)", failed, published, usualFailed), kept, acks), failed < usualFailed+3
+		return []Finding{finding}
 	case gap > pureDelay && gap > usualGap+tolerance:
-		return []Finding{{Verdict: Risky, Got: acks, Measured: measured, Advice: eventAdvice(h.Terms), Marginal: gap < pureDelay+tolerance}}
+		finding.Got, finding.Marginal = join(kept, acks), gap < pureDelay+tolerance
+		return []Finding{finding}
 	case len(h.Terms.Strikes) == 0 && gap > usualGap+tolerance:
-		return []Finding{{Verdict: Risky, Got: acks, Measured: measured, Advice: eventAdvice(h.Terms), Marginal: gap < usualGap+2*tolerance}}
+		finding.Got, finding.Marginal = join(kept, acks), gap < usualGap+2*tolerance
+		return []Finding{finding}
+	default:
+		return held(join(kept, acks), measured...)
 	}
-	return held("every group kept its leader; "+acks, measured...)
 }
 
-// risen counts the terms by which groups rose after a moment, and the groups that did.
-func risen(h History, begin, end time.Duration) (groups, terms int) {
-	before, after := highest(h.Events, begin), highest(h.Events, end)
-	for group, term := range after {
-		if was, ok := before[group]; ok && term > was {
-			groups++
-			terms += int(term - was)
-		}
+// fromHere is when something can begin to happen to JetStream: with the event, or with the pause in which an idle
+// timeout strikes.
+func fromHere(h History) time.Duration {
+	begin, _ := struck(h)
+	if e, ok := h.First(Lab, "pause-begin"); ok {
+		begin = min(begin, e.At)
 	}
-	return groups, terms
+	return begin
 }
 
 // advisories counts those of a kind after a moment once: every node's client hears the same one.
@@ -121,10 +113,10 @@ func advisories(h History, kind string, begin time.Duration) []Event {
 	last := map[string]time.Duration{}
 	for _, e := range h.Kind(Client, kind) {
 		// The server repeats one for the same stream only after ten seconds (raft.go lostQuorumAdvInterval).
-		if was, ok := last[e.Stream]; e.At < begin || ok && e.At-was < time.Second {
+		if was, ok := last[e.Stream+e.What]; e.At < begin || ok && e.At-was < time.Second {
 			continue
 		}
-		last[e.Stream] = e.At
+		last[e.Stream+e.What] = e.At
 		once = append(once, e)
 	}
 	return once

@@ -79,6 +79,9 @@ type raftz map[string]map[string]struct {
 	Quorum int    `json:"quorum_needed"`
 	Leader string `json:"leader"`
 	Term   uint64 `json:"term"`
+	Peers  map[string]struct {
+		LastSeen string `json:"last_seen"` // for how long not, as a Go duration; "" for never
+	} `json:"peers"`
 }
 
 // jsz is what lbtest reads of /jsz?streams=true.
@@ -93,6 +96,12 @@ type jsz struct {
 				Messages int `json:"messages"`
 				LastSeq  int `json:"last_seq"`
 			} `json:"state"`
+			// Only with raft=true: Raft's names of the stream's group and of its consumers'; none where there is one replica.
+			Group          string `json:"stream_raft_group"`
+			ConsumerGroups []struct {
+				Name  string `json:"name"`
+				Group string `json:"raft_group"`
+			} `json:"consumer_raft_groups"`
 		} `json:"stream_detail"`
 	} `json:"account_details"`
 }

@@ -257,8 +257,10 @@ func (p *pipeline) finish(ctx context.Context) {
 		p.rec.Add(Event{From: Client, Kind: "published", App: w.app.name, Stream: w.stream, Count: w.last})
 	}
 	p.catchUp(ctx)
-	p.readBack(ctx)
+	p.recordSync(ctx)
+	readable := p.readBack(ctx)
 	p.compare(ctx)
+	p.verify(ctx, readable)
 }
 
 // catchUp gives consumers what is left of their time, then says which of them heard everything.

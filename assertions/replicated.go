@@ -1,10 +1,14 @@
 package assertions
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -13,12 +17,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// replicated is R3 streams with spread leaders, and a client of the tester's at every node, past the balancers that
+// replicated is R3 streams with spread leaders, in each cluster that streams live in, and a client of the tester's at every node, past the balancers that
 // do not stand before clients' links. Each message of theirs is a number.
 type replicated struct {
 	t     Target
 	rec   *Recorder
 	names []string
+	sites []site
 	at    map[string]*nats.Conn // node → the tester's client there
 }
 
@@ -28,7 +33,7 @@ func replicate(t Target, rec *Recorder, prefix string, streams int) (*replicated
 	if !ok {
 		return nil, errors.New("opening streams: the target has no account with JetStream")
 	}
-	r := &replicated{t: t, rec: rec, at: map[string]*nats.Conn{}}
+	r := &replicated{t: t, rec: rec, sites: t.Terms.sites(), at: map[string]*nats.Conn{}}
 	for i := range streams {
 		r.names = append(r.names, prefix+strconv.Itoa(i+1))
 	}
@@ -50,9 +55,26 @@ func (r *replicated) close() {
 }
 
 // home is the node that is to lead stream i; neighbour is the one whose client publishes to it, so that
-// every message crosses the balancer.
-func (r *replicated) home(i int) string      { return r.t.Nodes[i%len(r.t.Nodes)].Name }
-func (r *replicated) neighbour(i int) string { return r.t.Nodes[(i+1)%len(r.t.Nodes)].Name }
+// every message crosses the balancer; reader is another one of the stream's own cluster.
+func (r *replicated) home(i int) string {
+	at, nth := r.site(i)
+	return at.Nodes[nth%len(at.Nodes)]
+}
+
+func (r *replicated) neighbour(i int) string {
+	at, nth := r.site(i)
+	return at.beyond[nth%len(at.beyond)]
+}
+
+func (r *replicated) reader(i int) string {
+	at, nth := r.site(i)
+	return at.Nodes[(nth+1)%len(at.Nodes)]
+}
+
+// site is where stream i lives, and its number there: sites take turns.
+func (r *replicated) site(i int) (at site, nth int) {
+	return r.sites[i%len(r.sites)], i / len(r.sites)
+}
 
 // create makes the streams and spreads their leaders, within the time that NATS has for becoming ready.
 func (r *replicated) create(ctx context.Context) bool {
@@ -77,7 +99,8 @@ func (r *replicated) create(ctx context.Context) bool {
 	wg.Wait()
 	ok := true
 	for i, err := range made {
-		e := Event{From: Client, Kind: "stream", Stream: r.names[i], Node: r.home(i)}
+		at, _ := r.site(i)
+		e := Event{From: Client, Kind: "stream", Stream: r.names[i], Node: r.home(i), Count: len(at.Nodes)}
 		if err != nil && !errors.Is(err, errElsewhere) {
 			ok = false
 			e.Kind, e.Why = "no-stream", err.Error()
@@ -96,23 +119,33 @@ func (r *replicated) createOne(ctx context.Context, i int, name string) error {
 	// answered at all and is better asked again.
 	asked, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	stream, err := js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: name, Subjects: []string{"to." + name},
-		Replicas: len(r.t.Nodes), Storage: jetstream.FileStorage})
+	at, _ := r.site(i)
+	if _, err := js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: name, Subjects: []string{"to." + name},
+		Replicas: len(at.Nodes), Placement: at.placement(), Storage: jetstream.FileStorage}); err != nil {
+		return err
+	}
+	return r.moveLeader(asked, r.at[r.home(i)], name, r.home(i))
+}
+
+// moveLeader asks for a stream's leadership to go to a node; it is nil if that leads already.
+func (r *replicated) moveLeader(ctx context.Context, by *nats.Conn, name, node string) error {
+	js, err := jetstream.New(by)
 	if err != nil {
 		return err
 	}
-	info, err := stream.Info(asked)
-	switch {
-	case err != nil:
+	stream, err := js.Stream(ctx, name)
+	if err != nil {
 		return err
-	case info.Cluster == nil || info.Cluster.Leader == "":
+	}
+	switch cluster := stream.CachedInfo().Cluster; {
+	case cluster == nil || cluster.Leader == "":
 		return errors.New("the stream has no leader")
-	case info.Cluster.Leader == r.home(i):
+	case cluster.Leader == node:
 		return nil
 	}
-	move, _ := json.Marshal(map[string]any{"placement": map[string]string{"preferred": r.home(i)}})
-	if _, err := r.at[r.home(i)].RequestWithContext(asked, "$JS.API.STREAM.LEADER.STEPDOWN."+name, move); err != nil {
-		return fmt.Errorf("moving its leader to %s: %w", r.home(i), err)
+	move, _ := json.Marshal(map[string]any{"placement": map[string]string{"preferred": node}})
+	if _, err := by.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+name, move); err != nil {
+		return fmt.Errorf("moving its leader to %s: %w", node, err)
 	}
 	return errElsewhere
 }
@@ -120,29 +153,46 @@ func (r *replicated) createOne(ctx context.Context, i int, name string) error {
 // errElsewhere is no failure if it is the last word: a stream whose leader would not move can be used.
 var errElsewhere = errors.New("its leader has not moved yet")
 
-// readBack reads every stream from its beginning and writes each message that it holds.
-func (r *replicated) readBack(ctx context.Context) {
+// readBack reads every stream from its beginning and writes each message that it holds, in its order. It reports the
+// streams that could be read.
+func (r *replicated) readBack(ctx context.Context) (readable []int) {
 	limited, cancel := context.WithTimeout(ctx, back)
 	defer cancel()
 	var wg sync.WaitGroup
+	read := make([]bool, len(r.names))
 	for i, name := range r.names {
 		wg.Go(func() {
 			var err error
-			var seqs []int
-			if !until(limited, func() bool { seqs, err = r.readOne(limited, i, name); return err == nil }) {
+			var all []stored
+			if !until(limited, func() bool { all, err = r.readOne(limited, r.reader(i), name); return err == nil }) {
 				r.rec.Add(Event{From: Client, Kind: "unreadable", Stream: name, Why: fmt.Sprint(err)})
 				return
 			}
-			for _, seq := range seqs {
-				r.rec.Add(Event{From: Client, Kind: "read", Stream: name, Seq: seq})
+			read[i] = true
+			for _, m := range all {
+				r.rec.Add(Event{From: Client, Kind: "read", Stream: name, Seq: m.seq, Count: int(m.place)})
 			}
 		})
 	}
 	wg.Wait()
+	for i, ok := range read {
+		if ok {
+			readable = append(readable, i)
+		}
+	}
+	return readable
 }
 
-func (r *replicated) readOne(ctx context.Context, i int, name string) ([]int, error) {
-	js, err := jetstream.New(r.at[r.neighbour(i)])
+// stored is a message as a stream holds it.
+type stored struct {
+	place uint64 // in the stream
+	seq   int    // the number that it is
+	sum   [sha256.Size]byte
+}
+
+// readOne reads what a stream's leader holds, by way of a node.
+func (r *replicated) readOne(ctx context.Context, by, name string) ([]stored, error) {
+	js, err := jetstream.New(r.at[by])
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +206,7 @@ func (r *replicated) readOne(ctx context.Context, i int, name string) ([]int, er
 	state := stream.CachedInfo().State
 	var mu sync.Mutex
 	var wg sync.WaitGroup
-	var seqs []int
+	var all []stored
 	var errs []error
 	turns := make(chan struct{}, reading)
 	// Each message is asked for by its sequence, which the stream's leader answers: a consumer would have
@@ -180,14 +230,26 @@ func (r *replicated) readOne(ctx context.Context, i int, name string) ([]int, er
 				errs = append(errs, fmt.Errorf("reading %s: a message that is not ours: %w", name, err))
 				return
 			}
-			seqs = append(seqs, seq)
+			all = append(all, stored{at, seq, sum(m)})
 		})
 	}
 	wg.Wait()
 	if len(errs) > 0 {
 		return nil, errs[0]
 	}
-	return seqs, nil
+	slices.SortFunc(all, func(a, b stored) int { return cmp.Compare(a.place, b.place) })
+	return all, nil
+}
+
+// sum is that of all there is of a message: its place, its time to the nanosecond, subject, header and payload.
+func sum(m *jetstream.RawStreamMsg) [sha256.Size]byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%d %d %q %d ", m.Sequence, m.Time.UnixNano(), m.Subject, len(m.Header))
+	for _, key := range slices.Sorted(maps.Keys(m.Header)) {
+		fmt.Fprintf(h, "%q %q ", key, m.Header[key])
+	}
+	h.Write(m.Data)
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // reading is how many messages of a stream are asked for at a time: one by one, a path of a few hundred
@@ -219,12 +281,12 @@ func (r *replicated) compare(ctx context.Context) {
 			}
 		}
 		copies = seen
-		for _, name := range r.names {
+		for i, name := range r.names {
 			same := map[copied]bool{}
 			for _, c := range copies[name] {
 				same[c] = true
 			}
-			if len(copies[name]) != len(r.t.Nodes) || len(same) != 1 {
+			if at, _ := r.site(i); len(copies[name]) != len(at.Nodes) || len(same) != 1 {
 				return false
 			}
 		}

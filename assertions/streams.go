@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // streamCount is how many R3 streams are watched. A follower calls an election after 4 to 9 s of silence,
@@ -25,16 +27,17 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 		return err
 	}
 	defer s.close()
-	if !s.create(ctx) {
-		// Never ready is an observation: the judges say what it means.
-		return t.Control.Strike(ctx)
-	}
-
 	sampled, stopSampling := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stopSampling()
 	wg.Go(func() { sampleRaft(sampled, t, rec) })
+	if !s.create(ctx) {
+		// Never ready is an observation: the judges say what it means.
+		return t.Control.Strike(ctx)
+	}
+	s.consume(ctx)
+	s.recordSync(ctx)
 	stopPublishing := s.publishing(ctx)
 	defer func() { stopPublishing() }()
 
@@ -63,22 +66,32 @@ var streaming = &Observation{Name: "streams", JetStream: true, Strikes: true, Wa
 	stopPublishing()
 	s.awaitAcks(ctx)
 	stopSampling()
-	s.readBack(ctx)
+	wg.Wait() // what follows moves leaders by itself
+	readable := s.readBack(ctx)
 	s.compare(ctx)
+	s.verify(ctx, readable)
 	return ctx.Err()
 }}
 
 // streams are the R3 streams of a lab and one publisher for each.
 type streams struct {
 	*replicated
+	system []*nats.Conn // of the system account, one a node
 
 	mu       sync.Mutex
 	sent     map[string]int           // stream → messages published
 	answered map[string]int           // stream → acks and refusals
 	lastAck  map[string]time.Duration // stream → when the newest ack came
 	said     map[string]map[int]time.Duration
-	closed   bool // acks count no more
+	open     map[string]map[int]time.Duration // what is not acknowledged yet → when it is to be said again
+	closed   bool                             // acks count no more
 }
+
+// consumedStreams is how many of the streams have a consumer, whose Raft groups are followed as those of streams are.
+const consumedStreams = 3
+
+// again ends the subject on which what was said again is acknowledged.
+const again = "again"
 
 func openStreams(t Target, rec *Recorder) (*streams, error) {
 	r, err := replicate(t, rec, "S", streamCount)
@@ -86,9 +99,10 @@ func openStreams(t Target, rec *Recorder) (*streams, error) {
 		return nil, err
 	}
 	s := &streams{replicated: r, sent: map[string]int{}, answered: map[string]int{},
-		lastAck: map[string]time.Duration{}, said: map[string]map[int]time.Duration{}}
+		lastAck: map[string]time.Duration{},
+		said:    map[string]map[int]time.Duration{}, open: map[string]map[int]time.Duration{}}
 	for _, name := range s.names {
-		s.said[name] = map[int]time.Duration{}
+		s.said[name], s.open[name] = map[int]time.Duration{}, map[int]time.Duration{}
 	}
 	for _, n := range t.Nodes {
 		if err := s.listen(n.Name); err != nil {
@@ -96,7 +110,59 @@ func openStreams(t Target, rec *Recorder) (*streams, error) {
 			return nil, err
 		}
 	}
+	if err := s.listenToSystem(); err != nil {
+		s.close()
+		return nil, err
+	}
 	return s, nil
+}
+
+func (s *streams) close() {
+	for _, nc := range s.system {
+		nc.Close()
+	}
+	s.replicated.close()
+}
+
+// listenToSystem hears who leads the meta group, which only the system account is told.
+func (s *streams) listenToSystem() error {
+	account, ok := s.t.system()
+	if !ok {
+		return nil // the nodes' own word for it is read all the same
+	}
+	for _, n := range s.t.Nodes {
+		nc, err := s.t.connect(n, account)
+		if err != nil {
+			return err
+		}
+		s.system = append(s.system, nc)
+		if _, err := nc.Subscribe("$JS.EVENT.ADVISORY.DOMAIN.LEADER_ELECTED", func(m *nats.Msg) { s.advise(n.Name, m) }); err != nil {
+			return fmt.Errorf("listening for advisories at %s: %w", n.Name, err)
+		}
+		if err := nc.Flush(); err != nil {
+			return fmt.Errorf("listening at %s: %w", n.Name, err)
+		}
+	}
+	return nil
+}
+
+// consume makes a consumer on the first few streams. One that cannot be made is no Raft group to be followed, and
+// jetstream/placement-works' subject.
+func (s *streams) consume(ctx context.Context) {
+	for i := range consumedStreams {
+		name := s.names[i]
+		asked, cancel := context.WithTimeout(ctx, 2*time.Second) // as for a stream
+		js, err := jetstream.New(s.at[s.home(i)])
+		if err == nil {
+			_, err = js.CreateOrUpdateConsumer(asked, name, jetstream.ConsumerConfig{Durable: "C1", AckPolicy: jetstream.AckExplicitPolicy})
+		}
+		cancel()
+		e := Event{From: Client, Kind: "consumer", Stream: name}
+		if err != nil {
+			e.Kind, e.Why = "no-consumer", err.Error()
+		}
+		s.rec.Add(e)
+	}
 }
 
 // listen lets a node's client hear acks and advisories: an isolated server tells only its own clients that quorum is
@@ -128,7 +194,8 @@ func (s *streams) publishing(ctx context.Context) (stop func()) {
 }
 
 // publish sends to every stream ten times a second without waiting for answers, so that a held or
-// lost message does not hide those after it. There is no retry and no message id.
+// lost message does not hide those after it. There is no message id. What fails is said again once, as an application
+// does that cannot know what became of it: at nats.go's own times, 5 s without an answer or 250 ms after a refusal.
 func (s *streams) publish(ctx context.Context) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -136,15 +203,14 @@ func (s *streams) publish(ctx context.Context) {
 		for i, name := range s.names {
 			s.mu.Lock()
 			s.sent[name]++
-			seq := s.sent[name]
-			s.said[name][seq] = s.rec.Now()
+			seq, now := s.sent[name], s.rec.Now()
+			s.said[name][seq], s.open[name][seq] = now, now+publishWait
 			s.mu.Unlock()
-			from := s.neighbour(i)
-			err := s.at[from].PublishRequest("to."+name, fmt.Sprintf("ack.%s.%s.%d", from, name, seq), []byte(strconv.Itoa(seq)))
-			if err != nil {
+			if err := s.say(i, seq, ""); err != nil {
 				s.answer(name, seq, err.Error())
 			}
 		}
+		s.repeat()
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -153,9 +219,34 @@ func (s *streams) publish(ctx context.Context) {
 	}
 }
 
+func (s *streams) say(i, seq int, more string) error {
+	from, name := s.neighbour(i), s.names[i]
+	return s.at[from].PublishRequest("to."+name, fmt.Sprintf("ack.%s.%s.%d%s", from, name, seq, more), []byte(strconv.Itoa(seq)))
+}
+
+// repeat says again, once and without a message id, what has failed.
+func (s *streams) repeat() {
+	for i, name := range s.names {
+		s.mu.Lock()
+		var due []int
+		for seq, at := range s.open[name] {
+			if at <= s.rec.Now() {
+				due = append(due, seq)
+				delete(s.open[name], seq)
+			}
+		}
+		s.mu.Unlock()
+		slices.Sort(due)
+		for _, seq := range due {
+			s.rec.Add(Event{From: Client, Kind: "retried", Stream: name, Seq: seq})
+			_ = s.say(i, seq, "."+again) // it was said before, and is counted by its acks
+		}
+	}
+}
+
 func (s *streams) acknowledge(m *nats.Msg) {
-	parts := strings.Split(m.Subject, ".") // ack.NODE.STREAM.SEQ
-	if len(parts) != 4 {
+	parts := strings.Split(m.Subject, ".") // ack.NODE.STREAM.SEQ[.again]
+	if len(parts) < 4 {
 		return
 	}
 	seq, err := strconv.Atoi(parts[3])
@@ -176,6 +267,10 @@ func (s *streams) acknowledge(m *nats.Msg) {
 	case ack.Error != nil:
 		why = ack.Error.Description
 	}
+	if parts[len(parts)-1] == again {
+		s.answerAgain(parts[2], seq, why)
+		return
+	}
 	s.answer(parts[2], seq, why)
 }
 
@@ -190,6 +285,9 @@ func (s *streams) answer(stream string, seq int, refused string) {
 	s.answered[stream]++
 	if refused == "" {
 		s.lastAck[stream] = now
+		delete(s.open[stream], seq)
+	} else if _, yet := s.open[stream][seq]; yet {
+		s.open[stream][seq] = now + 250*time.Millisecond
 	}
 	s.mu.Unlock()
 	e := Event{At: now, From: Client, Kind: "acked", Stream: stream, Seq: seq, Took: took}
@@ -197,6 +295,15 @@ func (s *streams) answer(stream string, seq int, refused string) {
 		e.Kind, e.Why = "refused", refused
 	}
 	s.rec.Add(e)
+}
+
+// answerAgain writes down the ack of what was said again: it counts as one, not for the time that publishes take.
+func (s *streams) answerAgain(stream string, seq int, refused string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if refused == "" && !s.closed {
+		s.rec.Add(Event{From: Client, Kind: "retry-acked", Stream: stream, Seq: seq})
+	}
 }
 
 // flowing reports whether every stream was acknowledged within the last moment.
@@ -234,14 +341,28 @@ func (s *streams) awaitAcks(ctx context.Context) {
 	}
 }
 
+// advise writes an advisory down that tells of a Raft group.
 func (s *streams) advise(node string, m *nats.Msg) {
-	kind, rest, _ := strings.Cut(strings.TrimPrefix(m.Subject, "$JS.EVENT.ADVISORY."), ".")
-	what, stream, _ := strings.Cut(rest, ".")
-	if kind != "STREAM" {
+	parts := strings.Split(strings.TrimPrefix(m.Subject, "$JS.EVENT.ADVISORY."), ".") // KIND.WHAT[.STREAM[.CONSUMER]]
+	if len(parts) < 2 || parts[1] != "QUORUM_LOST" && parts[1] != "LEADER_ELECTED" {
 		return
 	}
-	switch what {
-	case "QUORUM_LOST", "LEADER_ELECTED":
-		s.rec.Add(Event{From: Client, Kind: strings.ToLower(strings.ReplaceAll(what, "_", "-")), Node: node, Stream: stream})
+	e := Event{From: Client, Kind: strings.ToLower(strings.ReplaceAll(parts[1], "_", "-")), Node: node}
+	switch {
+	case parts[0] == "DOMAIN":
+		e.Stream, e.What = metaGroup, nameOfMeta
+	case parts[0] == "STREAM" && len(parts) == 3:
+		e.Stream, e.What = parts[2], nameOfStream(parts[2])
+	case parts[0] == "CONSUMER" && len(parts) == 4:
+		e.Stream, e.What = parts[2], nameOfConsumer(parts[3], parts[2])
+	default:
+		return
 	}
+	var body struct {
+		Leader string `json:"leader"`
+	}
+	if json.Unmarshal(m.Data, &body) == nil {
+		e.Peer = body.Leader
+	}
+	s.rec.Add(e)
 }

@@ -135,7 +135,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"--topology routes-behind-lb --profil aws-nlb", []string{`unknown flag "--profil", did you mean --profile?`}},
 		{"--version", []string{`unknown flag "--version", did you mean the command lbtest version?`}},
 		{"--topology routes-behind-lb -v", []string{`unknown flag "-v"`}},
-		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb?`}},
+		{"--topology route-behind-lb", []string{`unknown topology "route-behind-lb", did you mean routes-behind-lb`}},
 		{"--topology", []string{"--topology needs a value, --topology NAME"}},
 		{"--topology routes-behind-lb --seed y", []string{`--seed "y": want a whole number`}},
 		{"--topology routes-behind-lb --run-timeout 90", []string{`--run-timeout "90": want a duration with its unit, as in 90s`}},

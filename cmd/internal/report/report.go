@@ -130,8 +130,19 @@ type Result struct {
 	// Evidence holds the ids of the events that the verdict rests on.
 	Evidence []string `json:"evidence"`
 	Flaky    bool     `json:"flaky,omitempty"`
+	// Timeline quotes what happened around a finding, group by group.
+	Timeline []Moment `json:"timeline,omitempty"`
 	// Advice travels from a judge to its scenario, which is where the report has it.
 	Advice []Advice `json:"-"`
+}
+
+// Moment is one line of a timeline.
+type Moment struct {
+	// Of says whose timeline: that of a stream, a consumer, the meta group.
+	Of string `json:"of"`
+	// At counts from the beginning of the event; it is negative before.
+	At   Seconds `json:"at_s"`
+	What string  `json:"what"`
 }
 
 // Measure is one number with its unit: `s`, `1/min`, `count`, …

@@ -133,6 +133,23 @@ func (p *page) promise(f finding, name string) {
 		p.field(2, "seen", fmt.Sprintf("%s: %s (and in %s; --verbose quotes each)",
 			p.labelOf(seen[0].Scenario), seen[0].Got, plural(len(seen)-1, "more setting")))
 	}
+	for i, res := range seen {
+		if i == 0 || p.Verbose && !alike {
+			p.timeline(res)
+		}
+	}
+}
+
+// timeline writes what happened around a finding: a heading for each group, and a line for each moment.
+func (p *page) timeline(res Result) {
+	of := ""
+	for _, m := range res.Timeline {
+		if m.Of != of {
+			of = m.Of
+			p.line("  timeline  " + clean(of) + ", in seconds since the event began")
+		}
+		p.line(fmt.Sprintf("            %+8.1f  %s", m.At.Duration().Seconds(), clean(m.What)))
+	}
 }
 
 func (p *page) labelOf(name string) string {

@@ -230,7 +230,7 @@ func observed() []row {
 // one node, a long reconnect, a cost that only servers see, what a direct peer could forge, an
 // address that cannot be used while another one can.
 var noWorse = []string{"routes/stay-behind-lb", "client/stays-behind-lb", "client/spread-over-nodes", "drain/rolling-restart", "health/server-log-quiet", "proxy/not-forgeable",
-	"tls/name-matches-after-reconnect", "gateways/stay-behind-lb", "leafnodes/stay-behind-lb"}
+	"tls/name-matches-after-reconnect", "gateways/stay-behind-lb", "leafnodes/stay-behind-lb", "links/resync-overhead"}
 
 // hostile is each assertion behind its own hostile variant: a judge that has never said no is not
 // trusted. They are for the long suite: those that are quick are observed rows as well.

@@ -50,6 +50,9 @@ func (v verdict) rows() []report.Result {
 		for _, e := range r.finding.Evidence {
 			row.Evidence = append(row.Evidence, e.ID)
 		}
+		for _, m := range r.finding.Timeline {
+			row.Timeline = append(row.Timeline, report.Moment{Of: m.Of, At: report.Seconds(m.At), What: m.What})
+		}
 		for _, a := range r.finding.Advice {
 			row.Advice = append(row.Advice, report.Advice{Target: a.Target, Text: a.Text})
 		}

@@ -221,7 +221,7 @@ func (o *owners) of(client netip.AddrPort) string {
 // sees it, Dial the frontend that was dialled.
 func translate(rec *assertions.Recorder, e proxies.Event) assertions.Event {
 	return assertions.Event{At: rec.Since(e.At), From: assertions.Balancer, Kind: e.Kind, Front: e.Front, Backend: e.Backend, Conn: e.Conn, Caller: e.ClientAddr,
-		Addr: e.LocalAddr, Dial: e.FrontAddr, How: strings.ToLower(e.How), Why: e.Why, What: e.What, Took: e.Age}
+		Addr: e.LocalAddr, Dial: e.FrontAddr, How: strings.ToLower(e.How), Why: e.Why, What: e.What, Took: e.Age, Up: e.Up, Down: e.Down}
 }
 
 func ending(what string, err error) error {
