@@ -30,6 +30,8 @@ type Assertion struct {
 	Observe *Observation
 	// Elsewhere is the watching on links that are not watched by Observe, by link kind. It writes the same events.
 	Elsewhere map[string]*Observation
+	// SpeaksOn is in the place of Speaks on some links, by link kind.
+	SpeaksOn map[string][]string
 	// Idle is the watching where the balancer ends quiet or old connections, if another than Observe; it writes the same
 	// events.
 	Idle *Observation
@@ -111,6 +113,9 @@ func speaks(connecting, carrying []string, more ...string) []string {
 func (a Assertion) Over(link string) Assertion {
 	if o, ok := a.Elsewhere[link]; ok {
 		a.Observe = o
+	}
+	if s, ok := a.SpeaksOn[link]; ok {
+		a.Speaks = s
 	}
 	return a
 }
