@@ -123,18 +123,20 @@ func (p *pipeline) consume(ctx, asking context.Context, a *app, e *ear) error {
 }
 
 // reachable asks a pull consumer, which has nothing yet, for a message until it answers. That a consumer is made is told over
-// the system account's route, that its leader listens for pulls over another one: who asks before the latter came asks
-// nobody, and is not told so, since the API's own subscription matches as well. nats.go misses the heartbeats of such a
-// pull after two of them, 30 s (jetstream/pull.go), and asks again: a stall that no balancer has a part in.
+// the system account's route, that its leader listens for pulls over the account's: who pulls before the latter came is told
+// that nobody listens, which nats.go's Consume leaves at that (jetstream/pull.go handleStatusMsg) until it misses two
+// heartbeats: 30 s, a stall that no balancer has a part in.
 func reachable(ctx context.Context, a *app, stream, consumer string) error {
-	for {
+	var err error
+	if !every(ctx, 50*time.Millisecond, func() bool {
 		asked, cancel := context.WithTimeout(ctx, 250*time.Millisecond) // an answer takes a few milliseconds
-		_, err := a.RequestWithContext(asked, "$JS.API.CONSUMER.MSG.NEXT."+stream+"."+consumer, []byte(`{"batch":1,"no_wait":true}`))
-		cancel()
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
+		defer cancel()
+		_, err = a.RequestWithContext(asked, "$JS.API.CONSUMER.MSG.NEXT."+stream+"."+consumer, []byte(`{"batch":1,"no_wait":true}`))
+		return err == nil
+	}) {
+		return err
 	}
+	return nil
 }
 
 // heard writes down a message that reached a consumer: its number, its place in the stream, and whether it came again.
