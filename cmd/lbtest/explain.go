@@ -109,6 +109,10 @@ func explainTopology(w io.Writer, t topologies.Topology) {
 	}
 	field(w, "balanced", strings.Join(links, ", "))
 	for _, c := range t.Clusters {
+		if c.LeafOf != "" {
+			field(w, "leaf nodes", fmt.Sprintf("%s: %s, each by itself, of %s", c.Name, strings.Join(c.Nodes, ", "), c.LeafOf))
+			continue
+		}
 		field(w, "cluster", c.Name+": "+strings.Join(c.Nodes, ", "))
 	}
 	field(w, "try", "lbtest --topology "+t.Name)

@@ -98,15 +98,47 @@ func (r row) asking(t *testing.T, names ...string) scenario {
 // storing reports whether the row asks about streams, which are judged in real time only.
 func (r row) storing() bool { return strings.HasPrefix(r.assert, "jetstream/") }
 
-// due reports whether a row's turn has come.
-func (r row) due(long, nightly bool) bool {
-	switch {
-	case r.nightly, r.real:
-		return nightly
-	case r.long:
-		return long || nightly
+// due are the rows whose turn has come: all of them every night, those that are neither long nor nightly always, and of
+// the long ones the first for each verdict on each promise, and on each setting where no promise is named.
+func due(rows []row, long, nightly bool) []row {
+	if nightly {
+		return rows
 	}
-	return true
+	seen := map[string]bool{}
+	return slices.DeleteFunc(slices.Clone(rows), func(r row) bool {
+		setting, _, _ := strings.Cut(r.set, "=")
+		key := fmt.Sprint(cmp.Or(r.by, r.topology+" "+setting), r.want)
+		if r.nightly || r.real || r.long && (!long || seen[key]) {
+			return true
+		}
+		seen[key] = true
+		return false
+	})
+}
+
+func TestLongRowsSayEachVerdictOfEachPromiseOnce(t *testing.T) {
+	rows := []row{
+		{name: "quick", by: "a/b", want: isSafe}, {name: "as a quick one", by: "a/b", want: isSafe, long: true}, {name: "another verdict", by: "a/b", want: isUnsafe, long: true},
+		{name: "again", by: "a/b", want: isUnsafe, long: true}, {name: "another promise", by: "a/c", want: isUnsafe, long: true}, {name: "at night", by: "a/d", want: isSafe, nightly: true},
+		{name: "in real time", by: "a/d", want: isSafe, real: true}, {name: "a setting", set: "stall=1s", want: isSafe, long: true}, {name: "its other value", set: "stall=2s", want: isSafe, long: true},
+		{name: "quick all the same", by: "a/b", want: isSafe},
+	}
+	for _, c := range []struct {
+		long, nightly bool
+		want          string
+	}{
+		{false, false, "quick, quick all the same"},
+		{true, false, "quick, another verdict, another promise, a setting, quick all the same"},
+		{true, true, "quick, as a quick one, another verdict, again, another promise, at night, in real time, a setting, its other value, quick all the same"},
+	} {
+		var names []string
+		for _, r := range due(rows, c.long, c.nightly) {
+			names = append(names, r.name)
+		}
+		if got := strings.Join(names, ", "); got != c.want {
+			t.Errorf("long %v, nightly %v: got %s, want %s", c.long, c.nightly, got, c.want)
+		}
+	}
 }
 
 // command is what rows have in common that one run can answer.
@@ -268,13 +300,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		t.Skip("integration: starts clusters")
 	}
 	t.Parallel() // it mostly waits
-	long, nightly := os.Getenv("LBTEST_LONG") != "", os.Getenv("LBTEST_NIGHTLY") != ""
-	var rows []row
-	for _, r := range slices.Concat(observed(), hostile(), more) {
-		if r.due(long, nightly) {
-			rows = append(rows, r)
-		}
-	}
+	rows := due(slices.Concat(observed(), more, hostile()), os.Getenv("LBTEST_LONG") != "", os.Getenv("LBTEST_NIGHTLY") != "")
 	rt := embedded.New(embedded.Options{})
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
 	// tests run at the same time.
