@@ -1,5 +1,7 @@
 package suite
 
+import "github.com/lbtest/lbtest/assertions"
+
 // What gateways and leafnode connections were seen to do, and what follows from their timers: gateways ping every 15 s and
 // hear their servers' statistics every 10 s, leaf nodes ping every 2 minutes and wait a second for the hub's INFO.
 func init() {
@@ -38,4 +40,14 @@ func init() {
 
 		row{name: "a timeout that suits routes and not gateways", topology: "all-behind-lb", set: "gateways:idle-timeout=8s", want: isUnsafe, by: "gateways/stay-up-when-quiet", long: true},
 	)
+	// Streams live in each cluster, or at the hub, and are published to from beyond the balancer.
+	streams := func(topology, set string, want []assertions.Verdict, nightly bool, by ...string) {
+		for _, a := range by {
+			more = append(more, row{name: "streams, " + topology + " " + set + ": " + a, topology: topology, set: set, want: want, by: "jetstream/" + a, long: true, nightly: nightly})
+		}
+	}
+	streams(gateways, "restart=reload", isSafe, false, "meta-leader-stable", "mirror-catches-up", "placement-works", "quorum-holds", "no-acked-loss")
+	streams(leaves, "restart=reload", isSafe, true, "mirror-catches-up", "placement-works", "quorum-holds", "no-acked-loss")
+	streams(gateways, "stall=12s", isUnsafe, true, "meta-leader-stable", "quorum-holds")
+	streams(gateways, "stall=12s", isSafe, true, "no-acked-loss")
 }

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"os"
 	"strings"
 	"testing"
 
@@ -46,8 +47,8 @@ func init() {
 
 // TestABelievingClientIsMissed lets clients that trust nobody connect all the same: no balancer is known that makes them.
 func TestABelievingClientIsMissed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("integration: starts a cluster")
+	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
+		t.Skip("long: starts a cluster")
 	}
 	t.Parallel()
 	rt := embedded.New(embedded.Options{})
