@@ -40,13 +40,14 @@ ifeq ($(RACE),)
 endif
 	$(GO) test $(RACE) -count=1 -timeout 10m $(TESTFLAGS) ./...
 
-# Without the race detector: what is judged here is the program as it is used.
-integration: ## the long suites: every calibration point on real NATS, nothing left out
-	LBTEST_LONG=1 $(GO) test -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
+# Without the race detector: what is judged here is the program as it is used. One package after the other, since each wants
+# the processors, and without what make test has run in the same way.
+integration: ## the long suites: each verdict of each promise on real NATS, containers, real HAProxy and nginx
+	LBTEST_LONG=1 $(GO) test -p 1 -skip '^TestEndToEnd$$' -count=1 -timeout 20m $(TESTFLAGS) $(LONG)
 
 # What integration leaves out because it differs little from something there, and the boundaries of timers in real time.
 nightly: ## integration, and every calibration point in every manner and next to its boundary in real time: two hours
-	LBTEST_LONG=1 LBTEST_NIGHTLY=1 $(GO) test -count=1 -timeout 3h $(TESTFLAGS) $(LONG)
+	LBTEST_LONG=1 LBTEST_NIGHTLY=1 $(GO) test -p 1 -count=1 -timeout 3h $(TESTFLAGS) $(LONG)
 
 fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on, and NATS behind both
 	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \

@@ -110,10 +110,8 @@ func sampleSweep() Report {
 	s.Flaky = true
 	s.Advice = []Advice{{Target: "load balancer", Text: "keep stalls below 3 s\nfor example: maintenance windows without live migration"}}
 	b.result(quorum, assertions.Unsafe, "5 of 5 streams lost their quorum; the longest gap between two publish acks was 14.2 s → late", Measure{"ack_gap", 14.2, "s"})
-	for _, m := range []Moment{{"stream S1", Seconds(-2 * time.Second), "n1 leads in term 1"}, {"stream S1", 0, "stall begins"}, {"stream S1", Seconds(5200 * time.Millisecond), "no majority agrees on a leader"},
-		{"the meta group", Seconds(12100 * time.Millisecond), "advisory at n2: n2 elected → late"}} {
-		b.results[len(b.results)-1].Timeline = append(b.results[len(b.results)-1].Timeline, m)
-	}
+	b.results[len(b.results)-1].Timeline = []Moment{{"stream S1", Seconds(-2 * time.Second), "n1 leads in term 1"}, {"stream S1", 0, "stall begins"}, {"stream S1", Seconds(5200 * time.Millisecond), "no majority agrees on a leader"},
+		{"the meta group", Seconds(12100 * time.Millisecond), "advisory at n2: n2 elected → late"}}
 	b.scenario(assertions.Skipped, 1, "engine=kernel").Reason = "the embedded runtime has no kernel balancer"
 	b.scenario(assertions.Errored, 1, "outage=5s").Reason = "starting node n2: it did not open its monitoring port in 10 s"
 	run := sampleRun("--topology", "routes-behind-lb")
