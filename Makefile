@@ -52,7 +52,7 @@ nightly: ## integration, and every calibration point in every manner and next to
 fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on, and NATS behind both
 	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
 	LBTEST_REQUIRE_REAL_LB=1 LBTEST_AGREEMENTS="$$table" $(GO) test -count=1 -run TheSimulationAgrees $(TESTFLAGS) ./proxies/fidelity && cat "$$table"
-	LBTEST_REQUIRE_REAL_LB=1 $(GO) test -count=1 -run TestRealBalancersGetTheSameVerdicts $(TESTFLAGS) ./cmd/internal/suite
+	LBTEST_REQUIRE_REAL_LB=1 LBTEST_NIGHTLY=1 $(GO) test -count=1 -run TestRealBalancersGetTheSameVerdicts $(TESTFLAGS) ./cmd/internal/suite
 
 lint: ## gofmt, go vet and staticcheck, for Linux and for macOS, and go.mod
 	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "not formatted (make fmt):"; echo "$$unformatted"; exit 1; }
