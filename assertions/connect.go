@@ -232,6 +232,15 @@ func (t Target) plain() []Account {
 	return slices.DeleteFunc(slices.Clone(t.Accounts), func(a Account) bool { return a.System || a.JetStream })
 }
 
+// apart are the accounts whose messages can go different ways: a pool of routes carries each by another connection, a
+// gateway or a leaf node all of them by one.
+func (t Target) apart() []Account {
+	if t.Terms.kind().name == routeLinks {
+		return t.plain()
+	}
+	return t.plain()[:1]
+}
+
 func (t Target) system() (Account, bool) {
 	i := slices.IndexFunc(t.Accounts, func(a Account) bool { return a.System })
 	if i < 0 {

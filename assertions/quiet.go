@@ -18,7 +18,7 @@ const unformed = "unformed"
 //
 //	watch …………………… │ spell ……… (cut) │ talk until healed │ spell ……… │ talk │ …
 var quietly = &Observation{Name: "quiet", Alone: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-	c, err := gather(t, rec, t.plain()...)
+	c, err := gather(t, rec, t.apart()...)
 	if err != nil {
 		return err
 	}

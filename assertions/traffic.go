@@ -11,7 +11,7 @@ const endless = 24 * time.Hour
 // talking keeps every account of every node talking through the event, so that each message that a
 // link does not carry is missed.
 var talking = &Observation{Name: "traffic", Strikes: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
-	c, err := gather(t, rec, t.plain()...)
+	c, err := gather(t, rec, t.apart()...)
 	if err != nil {
 		return err
 	}
