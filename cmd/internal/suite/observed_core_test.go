@@ -42,7 +42,7 @@ func init() {
 		row{name: "old connections end, healthy or not", topology: clients, set: "max-lifetime=10m", want: isUnsafe, by: stays, assert: stays, long: true},
 		row{name: "clients do not mind a reload", topology: clients, set: "restart=reload", want: isSafe, long: true},
 		row{name: "clients are back 2 s after a crash", topology: clients, set: "restart=crash", want: isSafe, by: back, assert: back, says: "made again after 2.", long: true},
-		row{name: "clients do not mind a second", topology: clients, set: "stall=1s", want: isSafe, long: true},
+		row{name: "clients do not mind a second", nightly: true, topology: clients, set: "stall=1s", want: isSafe, long: true},
 		row{name: "three seconds delay clients", topology: clients, set: "stall=3s", want: isRisky, by: core, assert: core, says: "delayed up to", long: true},
 		row{name: "clients outlive five seconds", topology: clients, set: "outage=5s", want: isSafe, by: outlive, assert: outlive, long: true},
 		row{name: "clients give up after two attempts", topology: clients, set: "outage=8s", client: "max-reconnects=2", want: isUnsafe, by: outlive, assert: outlive, says: "gave up for good", long: true},

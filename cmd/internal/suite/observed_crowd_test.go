@@ -25,8 +25,8 @@ func init() {
 		row{name: "and for all after they have come back", topology: clients, clients: 30, set: "source-ports=20", want: isSafe, by: "ports/recover-after-churn", long: true},
 		row{name: "ports that rest after a restart of all clients", topology: clients, set: "source-ports=50",
 			want: isUnsafe, by: "ports/recover-after-churn", says: "50 of 100 clients not back within 30 s after they left: end of file", long: true},
-		row{name: "ports that rest for a second only", topology: clients, set: "source-ports=50 port-reuse-delay=1s", want: notSafe, by: "ports/recover-after-churn", says: "all 100 clients came back", long: true},
-		row{name: "ports that rest outlive a crash", topology: clients, set: "source-ports=50 restart=crash", want: isUnsafe, by: "client/herd-recovers", says: "50 of 100 clients not back", long: true},
+		row{name: "ports that rest for a second only", nightly: true, topology: clients, set: "source-ports=50 port-reuse-delay=1s", want: notSafe, by: "ports/recover-after-churn", says: "all 100 clients came back", long: true},
+		row{name: "ports that rest outlive a crash", nightly: true, topology: clients, set: "source-ports=50 restart=crash", want: isUnsafe, by: "client/herd-recovers", says: "50 of 100 clients not back", long: true},
 		row{name: "ports for twice as many", assert: "ports/recover-after-churn", topology: clients, set: "source-ports=100", want: isSafe, long: true},
 		// HAProxy: maxconn of a frontend.
 		row{name: "maxconn: the TCP connect succeeds and nothing comes", topology: clients, set: "max-connections=80", want: isUnsafe, by: "ports/full-is-clear", says: "gave up after 2", long: true},
@@ -35,9 +35,9 @@ func init() {
 			want: isUnsafe, by: "ports/all-connect", says: "clients did not connect: connection reset", long: true},
 		row{name: "a limit that nobody reaches", assert: "ports/all-connect", topology: clients, set: "max-connections=200", want: isSafe, long: true},
 		row{name: "a rate that lets forty in before the others give up", topology: clients, set: "connect-rate=20", want: isUnsafe, by: "ports/all-connect", says: "clients did not connect: timeout", long: true},
-		row{name: "a rate that makes clients wait", topology: clients, set: "connect-rate=100", want: isRisky, by: "ports/all-connect", long: true},
+		row{name: "a rate that makes clients wait", nightly: true, topology: clients, set: "connect-rate=100", want: isRisky, by: "ports/all-connect", long: true},
 		row{name: "a rate that nobody notices", topology: clients, set: "connect-rate=1000", want: isSafe, by: "ports/all-connect", long: true},
-		row{name: "a herd before a rate: those who give up take turns", topology: clients, set: "connect-rate=20 restart=crash", want: isRisky, by: "client/herd-recovers", says: "all 100 clients came back", long: true},
+		row{name: "a herd before a rate: those who give up take turns", nightly: true, topology: clients, set: "connect-rate=20 restart=crash", want: isRisky, by: "client/herd-recovers", says: "all 100 clients came back", long: true},
 
 		row{name: "a thousand clients after a restart: back in 2.5 to 3.5 s", topology: clients, clients: 1000, set: "restart=crash", want: isSafe, by: "client/herd-recovers", says: "1000 connections ended, the last client was back", long: true},
 		row{name: "a reload ends no connection", topology: clients, set: "restart=reload", want: isSafe, by: "client/herd-recovers", says: "no connection of 100 clients ended", long: true},

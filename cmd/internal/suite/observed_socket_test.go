@@ -16,7 +16,7 @@ func init() {
 		row{name: "timeout tunnel just shorter than the pings", topology: websocket, set: "inspection=http idle-timeout=110s", want: isUnsafe, by: "client/stays-connected-when-quiet", long: true},
 		row{name: "timeout tunnel just longer than the pings", topology: websocket, set: "inspection=http idle-timeout=125s", want: isSafe, long: true},
 		row{name: "websocket clients have a ping interval to themselves", topology: websocket, set: "idle-timeout=50s", nats: "websocket.ping_interval=20s", want: isSafe, long: true},
-		row{name: "a balancer before websockets that is killed and restarted at once", topology: websocket, set: "restart=crash", want: isRisky, long: true},
+		row{name: "a balancer before websockets that is killed and restarted at once", nightly: true, topology: websocket, set: "restart=crash", want: isRisky, long: true},
 		row{name: "a balancer before websockets that reloads", topology: websocket, set: "restart=reload", want: isSafe, long: true},
 	)
 }
