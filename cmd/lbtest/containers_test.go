@@ -176,16 +176,9 @@ func labelled(t *testing.T, engine *client.Client, label string) (found []string
 	return found
 }
 
-func TestWithoutAnEngineNothingBegins(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds and runs the program")
-	}
-	program := filepath.Join(t.TempDir(), "lbtest")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building the program: %v\n%s", err, out)
-	}
+// withoutAnEngine asks for containers where nobody answers.
+func withoutAnEngine(t *testing.T, u user) {
 	t.Setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
-	u := user{program, t.TempDir()}
 	got := u.run(t, time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", "stall=1s")
 	if got.code != 2 || got.stdout != "" || !strings.Contains(got.stderr, "--runtime docker cannot be used here") || !strings.Contains(got.stderr, "ngine") {
 		t.Errorf("exit %d, want 2 with a reason\n%s%s", got.code, got.stdout, got.stderr)

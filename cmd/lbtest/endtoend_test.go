@@ -268,6 +268,7 @@ func TestEndToEnd(t *testing.T) {
 	someone := func(t *testing.T) user { return user{program, t.TempDir()} }
 
 	t.Run("bad usage", func(t *testing.T) { badUsage(t, someone(t)) })
+	t.Run("without an engine nothing begins", func(t *testing.T) { withoutAnEngine(t, someone(t)) })
 	t.Run("what can be asked without a lab", func(t *testing.T) { asked(t, someone(t)) })
 	t.Run("a balancer on its own", func(t *testing.T) {
 		for name, test := range alone {

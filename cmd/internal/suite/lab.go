@@ -136,6 +136,8 @@ func (l lab) weight() int64 {
 func (l lab) length() time.Duration {
 	t := l.terms()
 	d := t.Event
+	// What streams take to be made, published to and read back from every replica.
+	const stored = 15 * time.Second
 	if !l.link().Joins() {
 		for _, o := range l.observations() {
 			if o.Takes != nil {
@@ -151,6 +153,14 @@ func (l lab) length() time.Duration {
 		}
 	} else {
 		d += 3 * t.Lifetime
+		for _, o := range l.observations() {
+			if o.Takes != nil {
+				d = max(d, t.Event+o.Takes(t))
+			}
+		}
+		if l.jetStream() {
+			d += stored
+		}
 		if l.jetStream() && t.Idle > 0 {
 			d += t.Lull()
 		}
