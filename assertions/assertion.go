@@ -105,6 +105,15 @@ var (
 	ofCarrying = []string{"latency", "jitter", "bandwidth", "burst", "slice"}
 )
 
+var (
+	// ofLiving end or hold up connections that live, or lead them elsewhere.
+	ofLiving = speaks([]string{"frontends"}, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
+		"stall", "outage", "restart", "drain")
+	// betweenClusters is what promises about streams speak of where the streams' own replicas are not beyond the balancer: that
+	// a link comes into being is its own assertion's subject there.
+	betweenClusters = map[string][]string{gatewayLinks: ofLiving, leafLinks: ofLiving}
+)
+
 func speaks(connecting, carrying []string, more ...string) []string {
 	return slices.Concat(connecting, more, carrying)
 }

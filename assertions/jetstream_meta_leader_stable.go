@@ -11,10 +11,11 @@ func init() {
 			"a second, and the system account's DOMAIN.LEADER_ELECTED advisories are put beside them; there is none for its quorum, which is lost if its leader gives up or nobody leads for 10 s.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:   []string{"routes", "gateways"},
-		Observe: streaming,
-		Judge:   judgeMeta,
-		Hostile: []string{"stall=12s"},
+		SpeaksOn: betweenClusters,
+		Links:    []string{"routes", "gateways"},
+		Observe:  streaming,
+		Judge:    judgeMeta,
+		Hostile:  []string{"stall=12s"},
 	})
 }
 

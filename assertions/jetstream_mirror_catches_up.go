@@ -11,10 +11,11 @@ func init() {
 			"acknowledged message has been missing there. What is not there 30 s after the end never comes, and in the end all three are read and compared.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:   []string{"gateways", "leafnodes"},
-		Observe: mirroring,
-		Judge:   judgeMirror,
-		Hostile: []string{"proxy-protocol=v1"},
+		SpeaksOn: betweenClusters,
+		Links:    []string{"gateways", "leafnodes"},
+		Observe:  mirroring,
+		Judge:    judgeMirror,
+		Hostile:  []string{"proxy-protocol=v1"},
 	})
 }
 

@@ -18,7 +18,7 @@ func init() {
 		Links:     append([]string{"clients"}, serverLinks...),
 		Observe:   streaming,
 		Elsewhere: map[string]*Observation{"clients": pipelining},
-		SpeaksOn:  map[string][]string{"clients": ofStreams},
+		SpeaksOn:  map[string][]string{"clients": ofStreams, gatewayLinks: ofLiving, leafLinks: ofLiving},
 		Judge:     judgeAckedLoss,
 		Unbroken:  "a majority of the nodes has what was acknowledged, and a balancer cannot reach it there",
 	})

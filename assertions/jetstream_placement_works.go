@@ -16,9 +16,10 @@ func init() {
 			"compared with the control; those of three begin with an election, which may take up to 9 s of its own.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:   serverLinks,
-		Observe: placing,
-		Judge:   judgePlacement,
+		SpeaksOn: betweenClusters,
+		Links:    serverLinks,
+		Observe:  placing,
+		Judge:    judgePlacement,
 		// A header that no server understands on its own links: there is no majority to place anything.
 		Hostile: []string{"proxy-protocol=v1"},
 	})

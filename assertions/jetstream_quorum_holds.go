@@ -17,10 +17,11 @@ func init() {
 			"agrees on its leader and, of a stream, while publishes are acknowledged within half a second.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
-		Links:   serverLinks,
-		Observe: streaming,
-		Judge:   judgeQuorum,
-		Hostile: []string{"stall=12s"},
+		SpeaksOn: betweenClusters,
+		Links:    serverLinks,
+		Observe:  streaming,
+		Judge:    judgeQuorum,
+		Hostile:  []string{"stall=12s"},
 	})
 }
 

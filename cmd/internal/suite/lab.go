@@ -127,10 +127,13 @@ func (l lab) weight() int64 {
 	case l.crowd():
 		return 1 + int64(perClient*l.clients/100)
 	case l.jetStream():
-		return 2
+		return 2 * l.crews()
 	}
-	return 1
+	return l.crews()
 }
+
+// crews is how many times the nodes of the smallest cluster a lab has: what they cost grows with how many hear each other.
+func (l lab) crews() int64 { return int64((len(l.topology.Nodes()) + 2) / 3) }
 
 // length estimates how long a lab takes.
 func (l lab) length() time.Duration {
