@@ -33,7 +33,7 @@ all: build lint test ## build, lint and test (what `make` alone does)
 build: ## the program, ./lbtest, static and with its version in it
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(VCS) -o lbtest ./cmd/lbtest
 
-test: ## all tests, with real nats-servers and the race detector: about six minutes on two cores
+test: ## all tests, with real nats-servers and the race detector: three to five minutes on two cores
 ifeq ($(RACE),)
 	@test -z "$(LBTEST_REQUIRE_RACE)" || { echo "the race detector is asked for and needs a C compiler" >&2; exit 1; }
 	@echo "no C compiler: testing without the race detector" >&2

@@ -111,6 +111,9 @@ var (
 
 func (s scenario) timers() timers {
 	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.build().LinkPings(s.link()).Interval}, greeting: firstPing}
+	if s.profile.Value("inspection") != "none" && s.link().Joins() {
+		t.patience = s.profile.Duration("inspection-delay")
+	}
 	if s.link() == topologies.Gateways {
 		t.chatter = statistics
 	}

@@ -14,6 +14,7 @@ type timers struct {
 	pings    []time.Duration // effective intervals of what keeps the balanced links from being quiet
 	greeting time.Duration   // the servers' own first ping after a connection begins, which is not scaled
 	chatter  time.Duration   // what servers say on that link by themselves at the least that often, which is not scaled either; 0 for nothing
+	patience time.Duration   // how long the balancer itself waits before it forwards, which is not scaled; 0 for not at all
 }
 
 const (
@@ -44,7 +45,7 @@ func (t timers) factor(wanted float64) float64 {
 	f := wanted
 	lower := func(d, least time.Duration) { f = math.Min(f, d.Seconds()/least.Seconds()) }
 	for _, ping := range t.pings {
-		lower(ping, rarest)
+		lower(ping, max(rarest, t.patience)) // servers miss the pings of a connection that the balancer has not forwarded yet
 		if t.idle > 0 {
 			lower((t.idle - ping).Abs(), apart)
 		}

@@ -29,6 +29,7 @@ func TestTimeIsShortenedOnlyWhileTimersKeepTheirOrder(t *testing.T) {
 		{"what is said between a timeout and the ping has to be said", timers{idle: 12 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 1},
 		{"what is said more rarely than a timeout does not matter", timers{idle: 8 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 6.1},
 		{"nor does what is said beside pings that are frequent enough", timers{idle: 20 * time.Second, pings: one(15 * time.Second), greeting: firstPing, chatter: statistics}, 100, 10},
+		{"pings are not missed while the balancer waits", timers{pings: one(15 * time.Second), greeting: firstPing, patience: 5 * time.Second}, 100, 3},
 		{"nothing but pings", timers{pings: one(ping), greeting: firstPing}, 100, 50},
 	} {
 		t.Run(c.name, func(t *testing.T) {
