@@ -111,7 +111,8 @@ var (
 
 func (s scenario) timers() timers {
 	t := timers{lifetime: s.profile.Duration("max-lifetime"), pings: []time.Duration{s.build().LinkPings(s.link()).Interval}, greeting: firstPing}
-	if s.profile.Value("inspection") != "none" && s.link().Joins() {
+	if s.profile.Value("inspection") != "none" && s.link() == topologies.Gateways {
+		// Whoever dials a gateway says nothing before it has heard INFO, and drops it after three pings.
 		t.patience = s.profile.Duration("inspection-delay")
 	}
 	if s.link() == topologies.Gateways {
