@@ -66,7 +66,7 @@ func interestAfter(lost []Event, apart []window) time.Duration {
 		last[e.App] = e
 		for _, w := range apart {
 			if connected := w.to - tolerance; w.from <= began[e.App].At && began[e.App].At <= connected {
-				longest = max(longest, e.At+pace-connected)
+				longest = max(longest, e.At+between-connected)
 			}
 		}
 	}
@@ -83,7 +83,7 @@ func judgeCrossing(h History, one, done string, forms ...string) []Finding {
 	apart := unlinked(h)
 	counted := t.lost
 	if severed(h.Terms) {
-		counted = slices.DeleteFunc(slices.Clone(t.lost), func(e Event) bool { return e.At >= begin-pace && within(e.At, apart) })
+		counted = slices.DeleteFunc(slices.Clone(t.lost), func(e Event) bool { return e.At >= begin-between && within(e.At, apart) })
 	}
 	gap := outage(t.lost)
 	measured := []Measure{count(one+"s_lost", len(t.lost), one+"s"), count(one+"s_sent", t.said, one+"s"), seconds("longest_gap", gap),

@@ -39,8 +39,8 @@ type tick struct {
 // hearing is one message at one listener.
 type hearing struct{ account, from, to string }
 
-// each is the pause between two rounds: a gap in delivery is known to that precision.
-const each = 25 * time.Millisecond
+// each is the pause between two rounds: a gap in delivery is known to that precision, a tenth of what counts as a delay.
+const each = 50 * time.Millisecond
 
 func gather(t Target, rec *Recorder, accounts ...Account) (*chorus, error) {
 	c := &chorus{rec: rec}
@@ -129,7 +129,7 @@ func (c *chorus) heard(seq int) bool {
 	return len(c.ticks[seq].heard) == len(c.all())
 }
 
-// talk says a round every 25 ms for at least least, until ten rounds in a row were heard by all and
+// talk says a round every 50 ms for at least least, until ten rounds in a row were heard by all and
 // well agrees, or until limit is over. It reports whether all was well in the end.
 func (c *chorus) talk(ctx context.Context, least, limit time.Duration, well func() bool) bool {
 	start := c.rec.Now()
@@ -158,7 +158,7 @@ func (c *chorus) talk(ctx context.Context, least, limit time.Duration, well func
 	return false
 }
 
-// convinced reports whether ten rounds in a row, a quarter of a second, were heard by all, and whatever was said
+// convinced reports whether ten rounds in a row, half a second, were heard by all, and whatever was said
 // after them may still be under way: it has had no more time than they took.
 func (c *chorus) convinced(first int) bool {
 	const enough = 10 // more than one lucky moment

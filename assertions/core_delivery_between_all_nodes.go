@@ -12,7 +12,7 @@ func init() {
 		Name:    "core/delivery-between-all-nodes",
 		Promise: "In every account, what is published at one node is heard at every other, through the event and after it.",
 		Explain: "Each account uses one connection of the route pool, so a mesh that is only partly there delivers for some accounts and some " +
-			"pairs of nodes and is silent for others; a node sends to another cluster over one gateway connection of its own, and a leaf node to everybody over one. One client an account and node publishes every 25 ms and all others listen. What " +
+			"pairs of nodes and is silent for others; a node sends to another cluster over one gateway connection of its own, and a leaf node to everybody over one. One client an account and node publishes every 50 ms and all others listen. What " +
 			"cannot be delivered while no connection can exist is reported but not held against the balancer; a stall or a reload only " +
 			"delays, so there every message counts.",
 		Speaks:  speaks(ofConnecting, ofCarrying, "max-lifetime", "stall", "outage", "restart", "drain"),

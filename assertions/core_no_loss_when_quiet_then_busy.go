@@ -11,7 +11,7 @@ func init() {
 		Promise: "The first messages after a quiet spell reach every node.",
 		Explain: "Core NATS has no resend: what is published into a connection between servers that a balancer has just ended, or while it is being made again, is " +
 			"lost without an error. After each of five quiet spells (two, if both lost something), and at once when a connection is ended, one client an account " +
-			"and node publishes every 25 ms and all others listen; what never arrives is counted.",
+			"and node publishes every 50 ms and all others listen; what never arrives is counted.",
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime"},
 		Links:   []string{routeLinks, gatewayLinks, leafLinks},
 		Observe: quietly,

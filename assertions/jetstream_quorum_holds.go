@@ -11,7 +11,7 @@ func init() {
 		Promise: "No Raft group loses its leader or its quorum while every node lives, and publishing goes on.",
 		Explain: "JetStream's Raft groups talk over the system route of each pair. A leader says something every second; a follower that hears " +
 			"nothing for 4 to 9 s (at random) calls an election, and a leader without a majority steps down after 10 to 20 s. Twelve R3 " +
-			"streams with spread leaders, three of them with a consumer, are published to 10 times a second each; the groups' terms and leaders are read from /raftz " +
+			"streams (six, where routes are direct) with spread leaders, three of them with a consumer, are published to 5 times a second each; the groups' terms and leaders are read from /raftz " +
 			"four times a second, and advisories and acks are put beside them: one timeline for each group. Quorum is lost if a group's leader hears from no majority for 10 s, as servers themselves have it, or " +
 			"gives up, if servers say so, or if no majority of its members agrees on a leader for 10 s; a shorter while without one is an election's, and so is the word of a leader that is voted out, which says that quorum is lost whenever it happens (2.15.2). A group is available while a majority " +
 			"agrees on its leader and, of a stream, while publishes are acknowledged within half a second.",
@@ -31,7 +31,7 @@ func judgeQuorum(h History) []Finding {
 		if !formed(h, missing[0].At) {
 			when = "as the full mesh never formed"
 		}
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), streamCount, when, missing[0].Why),
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), h.Terms.streamCount(), when, missing[0].Why),
 			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing), Firm: true}}
 	}
 	begin := fromHere(h)

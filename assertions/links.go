@@ -233,10 +233,12 @@ func wholeLinks(ctx context.Context, t Target, rec *Recorder) func() bool {
 	}
 }
 
-// followLinks writes down when the links begin to be whole and when they cease to be, a glance apart, until the context ends.
+// followLinks writes down when the links begin to be whole and when they cease to be, until the context ends.
 func followLinks(ctx context.Context, t Target, rec *Recorder) {
+	// Half of the tolerance by which a stretch is taken for longer.
+	const looking = tolerance / 2
 	was := ""
-	until(ctx, func() bool {
+	every(ctx, looking, func() bool {
 		is := "links-broken"
 		if lookAtLinks(ctx, t).whole(t.Terms) {
 			is = "links-whole"

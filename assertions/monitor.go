@@ -15,8 +15,9 @@ import (
 var watcher = &http.Client{
 	// A monitoring port on the same machine answers within milliseconds; one that takes longer than this
 	// belongs to a node that is paused or drowning.
-	Timeout:   2 * time.Second,
-	Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: 10 * time.Second},
+	Timeout: 2 * time.Second,
+	// Several observations ask a node at the same time: its links, both accounts' Raft groups, its streams.
+	Transport: &http.Transport{MaxIdleConnsPerHost: 8, IdleConnTimeout: 10 * time.Second},
 }
 
 func ask(ctx context.Context, n Node, path string, into any) error {
@@ -33,7 +34,11 @@ func ask(ctx context.Context, n Node, path string, into any) error {
 		_, _ = io.Copy(io.Discard, resp.Body)
 		return fmt.Errorf("asking %s for %s: %s", n.Name, path, resp.Status)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+	body, err := io.ReadAll(resp.Body) // to its end, or the connection would not be used again
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
 		return fmt.Errorf("reading %s of %s: %w", path, n.Name, err)
 	}
 	return nil

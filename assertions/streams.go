@@ -14,10 +14,19 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// streamCount is how many R3 streams are watched. A follower calls an election after 4 to 9 s of silence,
-// at random: of the 24 followers of twelve streams, some have a timer below 5 s in all but one of two
-// hundred runs; with five streams it would be one of ten.
-const streamCount = 12
+// streamCount is how many R3 streams are watched. Where routes cross the balancer, a follower calls an election after 4
+// to 9 s of silence, at random: of the 24 followers of twelve streams, some have a timer below 5 s in all but one of two
+// hundred runs; with five streams it would be one of ten. Elsewhere the members of a stream hear each other directly, and
+// one for each node that can lead it shows what there is to see.
+func (t Terms) streamCount() int {
+	if t.routed() {
+		return 12
+	}
+	return 6
+}
+
+// routed reports whether routes cross the balancer.
+func (t Terms) routed() bool { return len(t.Links) > 0 && t.Links[0] == routeLinks }
 
 // streaming publishes to R3 streams through the event, follows every Raft group, and in the end reads
 // everything back and compares the replicas.
@@ -94,7 +103,7 @@ const consumedStreams = 3
 const again = "again"
 
 func openStreams(t Target, rec *Recorder) (*streams, error) {
-	r, err := replicate(t, rec, "S", streamCount)
+	r, err := replicate(t, rec, "S", t.Terms.streamCount())
 	if err != nil {
 		return nil, err
 	}
@@ -193,11 +202,11 @@ func (s *streams) publishing(ctx context.Context) (stop func()) {
 	}
 }
 
-// publish sends to every stream ten times a second without waiting for answers, so that a held or
-// lost message does not hide those after it. There is no message id. What fails is said again once, as an application
+// publish sends to every stream five times a second, twice within what counts as a delay, without waiting for answers, so that
+// a held or lost message does not hide those after it. There is no message id. What fails is said again once, as an application
 // does that cannot know what became of it: at nats.go's own times, 5 s without an answer or 250 ms after a refusal.
 func (s *streams) publish(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		for i, name := range s.names {

@@ -35,7 +35,7 @@ type deployment struct {
 // newDir makes a directory that the cleaner knows of before it exists.
 func newDir(c *cleaner) (string, error) {
 	// Absolute, since nodes and the cleaner have working directories of their own.
-	dir, err := filepath.Abs(filepath.Join(os.TempDir(), prefix+strings.ToLower(rand.Text()[:12]))) // 60 random bits: nobody else's
+	dir, err := filepath.Abs(filepath.Join(temporary(), prefix+strings.ToLower(rand.Text()[:12]))) // 60 random bits: nobody else's
 	if err != nil {
 		return "", fmt.Errorf("finding the directory for temporary files: %w", err)
 	}
