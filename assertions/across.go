@@ -70,21 +70,7 @@ var across = &Observation{Name: "across", Strikes: true, Watch: func(ctx context
 	stop := followed(ctx, t, rec)
 	defer stop()
 	rec.Add(Event{From: Lab, Kind: "watching", Why: "across"})
-	// Two seconds before the event show what is usual.
-	never := func() bool { return false }
-	c.talk(ctx, ways, false, 2*time.Second, 2*time.Second, never)
-
-	during, over := context.WithCancel(ctx)
-	defer over()
-	struck := make(chan error, 1)
-	go func() {
-		err := t.Control.Strike(ctx)
-		over()
-		struck <- err
-	}()
-	// As long as it takes: others may not be ready for the event yet.
-	c.talk(during, ways, false, endless, endless, never)
-	if err := <-struck; err != nil {
+	if err := c.strike(ctx, ways); err != nil {
 		return err
 	}
 	least := 3 * time.Second // a connection is made again within about one

@@ -196,6 +196,24 @@ func (c *troupe) talk(ctx context.Context, all []*series, woken bool, least, lim
 	return false
 }
 
+// strike lets all series go on at their own pace through the event.
+func (c *troupe) strike(ctx context.Context, all []*series) error {
+	never := func() bool { return false }
+	c.talk(ctx, all, false, 2*time.Second, 2*time.Second, never) // what is usual
+
+	during, over := context.WithCancel(ctx)
+	defer over()
+	struck := make(chan error, 1)
+	go func() {
+		err := c.t.Control.Strike(ctx)
+		over()
+		struck <- err
+	}()
+	// As long as it takes: others may not be ready for the event yet.
+	c.talk(during, all, false, endless, endless, never)
+	return <-struck
+}
+
 // settle gives what was said a last moment to be heard: half a second, a hundred times what a local delivery takes,
 // from the last thing that was heard, since what is slow is not lost.
 func (c *troupe) settle(ctx context.Context, all []*series) {

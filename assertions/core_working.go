@@ -1,9 +1,6 @@
 package assertions
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // working lets applications work through the event and after it: busy ones, one that speaks now and then, and
 // quiet ones that are wanted only afterwards.
@@ -22,21 +19,7 @@ var working = &Observation{Name: "working applications", Strikes: true, Watch: f
 		s.begin()
 	}
 	rec.Add(Event{From: Lab, Kind: "watching", Why: "working"})
-	// Two seconds before the event show what is usual.
-	never := func() bool { return false }
-	c.talk(ctx, all, false, 2*time.Second, 2*time.Second, never)
-
-	during, over := context.WithCancel(ctx)
-	defer over()
-	struck := make(chan error, 1)
-	go func() {
-		err := t.Control.Strike(ctx)
-		over()
-		struck <- err
-	}()
-	// As long as it takes: others may not be ready for the event yet.
-	c.talk(during, all, false, endless, endless, never)
-	if err := <-struck; err != nil {
+	if err := c.strike(ctx, all); err != nil {
 		return err
 	}
 	limit := back

@@ -86,6 +86,8 @@ func (t Target) connect(n Node, a Account, more ...nats.Option) (*nats.Conn, err
 
 // login is what a client of an account says about itself, and whom it believes.
 func (t Target) login(a Account, begin string) (options []nats.Option, err error) {
+	// What a connection suffers shows in what crosses it; without a handler nats.go prints it.
+	options = append(options, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
 	switch {
 	case a.JWT != "":
 		options = append(options, nats.UserJWTAndSeed(a.JWT, a.Seed))

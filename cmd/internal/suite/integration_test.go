@@ -376,25 +376,9 @@ func TestARunTellsEachVerdictOnce(t *testing.T) {
 // TestALostMessageIsMissed takes acknowledged messages out of a stream behind lbtest's back: no balancer is
 // known that does, and a judge that has never said no is not trusted.
 func TestALostMessageIsMissed(t *testing.T) {
-	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
-		t.Skip("long: starts a cluster with streams")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	defer func() {
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	top, _ := topologies.Find(routes)
-	a, _ := assertions.Find("jetstream/no-acked-loss")
-	s, err := newScenario(top, origin{}, []string{"stall=1s"}, common{clients: usualClients, auth: topologies.Password}, []assertions.Assertion{a}, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := judgedBy(t, "jetstream/no-acked-loss")
 	const taken = 3
-	l := s.labs[0]
-	l.beside = append(l.beside, &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	h := watchedLab(t, routes, "stall=1s", &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		rec.Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "strike-over" })
 		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"))
 		if err != nil {
@@ -415,11 +399,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 			}
 		}
 		return nil
-	}})
-	h, err := l.run(t.Context(), rt, make(starting, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, a)
 	f := a.Judge(h.Of(a.Observe))[0]
 	if want := "3 of "; f.Verdict != assertions.Unsafe || !strings.HasPrefix(f.Got, want) {
 		t.Errorf("got %s: %s; want unsafe: %s…", f.Verdict, f.Got, want)

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/topologies"
-	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 // What stalls were seen to do to Raft groups: followers call elections after 4 to 9 s, leaders count as lost who hear
@@ -64,33 +62,13 @@ func leadersLogged(t *testing.T, target assertions.Target, rec *assertions.Recor
 // TestLeadersAreSeenAsTheServersLogThem compares the record of quorum with the servers' own logs: each leader that a stall
 // brings is in both, at the same time.
 func TestLeadersAreSeenAsTheServersLogThem(t *testing.T) {
-	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
-		t.Skip("long: starts clusters")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	defer func() {
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	top, _ := topologies.Find(routes)
-	a, _ := assertions.Find("jetstream/quorum-holds")
-	s, err := newScenario(top, origin{}, []string{"stall=12s"}, common{clients: usualClients, auth: topologies.Password}, []assertions.Assertion{a}, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := s.labs[0]
+	a := judgedBy(t, "jetstream/quorum-holds")
 	var servers []logged
-	l.beside = append(l.beside, &assertions.Observation{Name: "reader", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	h := watchedLab(t, routes, "stall=12s", &assertions.Observation{Name: "reader", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		<-ctx.Done() // everything is over, and the nodes still run
 		servers = leadersLogged(t, target, rec)
 		return nil
-	}})
-	h, err := l.run(t.Context(), rt, make(starting, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, a)
 	h = h.Of(a.Observe)
 	begin, _ := h.First(assertions.Lab, "strike-begin")
 	over, _ := h.First(assertions.Client, "flowing")

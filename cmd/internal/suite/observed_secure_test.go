@@ -2,12 +2,10 @@ package suite
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/topologies"
 	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
@@ -47,32 +45,12 @@ func init() {
 
 // TestABelievingClientIsMissed lets clients that trust nobody connect all the same: no balancer is known that makes them.
 func TestABelievingClientIsMissed(t *testing.T) {
-	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
-		t.Skip("long: starts a cluster")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	defer func() {
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	top, _ := topologies.Find("clients-behind-lb")
-	a, _ := assertions.Find("tls/refuses-wrong-ca")
-	s, err := newScenario(top, origin{}, []string{"tls=passthrough"}, common{clients: usualClients, auth: topologies.Password}, []assertions.Assertion{a}, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := s.labs[0]
-	l.beside = append(l.beside, &assertions.Observation{Name: a.Observe.Name, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	a := judgedBy(t, "tls/refuses-wrong-ca")
+	h := watchedLab(t, "clients-behind-lb", "tls=passthrough", &assertions.Observation{Name: a.Observe.Name, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		target.TLS = target.TLS.Clone()
 		target.TLS.InsecureSkipVerify = true
 		return a.Observe.Watch(ctx, target, rec)
-	}})
-	h, err := l.run(t.Context(), rt, make(starting, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, a)
 	f := a.Judge(h.Of(a.Observe))[0]
 	if want := "4 of 8 clients that trust nobody"; f.Verdict != assertions.Unsafe || !strings.HasPrefix(f.Got, want) {
 		t.Errorf("got %s: %s; want unsafe: %s…", f.Verdict, f.Got, want)

@@ -3,7 +3,6 @@ package suite
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -11,8 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/topologies"
-	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 // What applications that use streams were seen to meet behind real balancers.
@@ -55,17 +52,6 @@ type sabotage func(context.Context, jetstream.JetStream) error
 // TestStreamsThatAreBrokenByHandAreUnsafe breaks each promise about streams in its own way, all in one lab: on the direct
 // way it is safe, and a judge that has never said no is not trusted.
 func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
-	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
-		t.Skip("long: starts clusters")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	defer func() {
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	top, _ := topologies.Find("clients-behind-lb")
 	broken := []struct {
 		assertion, says string
 		by              sabotage
@@ -92,15 +78,9 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 	}
 	var judges []assertions.Assertion
 	for _, b := range broken {
-		a, _ := assertions.Find(b.assertion)
-		judges = append(judges, a.Over("clients"))
+		judges = append(judges, judgedBy(t, b.assertion).Over("clients"))
 	}
-	s, err := newScenario(top, origin{}, []string{"stall=1s"}, common{clients: usualClients}, judges, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := s.labs[0]
-	l.beside = append(l.beside, &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	h := watchedLab(t, "clients-behind-lb", "stall=1s", &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		rec.Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "strike-over" })
 		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"))
 		if err != nil {
@@ -117,11 +97,7 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 			}
 		}
 		return nil
-	}})
-	h, err := l.run(t.Context(), rt, make(starting, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, judges...)
 	for i, b := range broken {
 		if f := judges[i].Judge(h.Of(judges[i].Observe))[0]; f.Verdict != assertions.Unsafe || !strings.Contains(f.Got, b.says) {
 			t.Errorf("%s: got %s: %s; want unsafe: …%s…", b.assertion, f.Verdict, f.Got, b.says)

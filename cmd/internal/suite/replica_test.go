@@ -14,8 +14,6 @@ import (
 	"github.com/minio/highwayhash"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/topologies"
-	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 // forge changes the payload of a stream's first message in a store that nobody has open, and its checksum with it, so that
@@ -51,25 +49,9 @@ func forge(dir, stream string) error {
 // TestAReplicaThatHoldsSomethingElseIsFound changes a message in one replica's store behind the servers' backs: all
 // replicas have as many messages, and only who reads each of them finds out.
 func TestAReplicaThatHoldsSomethingElseIsFound(t *testing.T) {
-	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
-		t.Skip("long: starts a cluster")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	defer func() {
-		if err := rt.Close(); err != nil {
-			t.Error(err)
-		}
-	}()
-	top, _ := topologies.Find(routes)
-	a, _ := assertions.Find("jetstream/no-acked-loss")
-	s, err := newScenario(top, origin{}, []string{"stall=1s"}, common{clients: usualClients, auth: topologies.Password}, []assertions.Assertion{a}, 1, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := s.labs[0]
+	a := judgedBy(t, "jetstream/no-acked-loss")
 	// It takes no part in the event, which waits until it is done.
-	l.beside = append(l.beside, &assertions.Observation{Name: "forger", Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
+	h := watchedLab(t, routes, "stall=1s", &assertions.Observation{Name: "forger", Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		if _, ok := rec.For(a.Observe).Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "acked" && e.Stream == "S1" && e.Seq >= 5 }); !ok {
 			return errors.New("forging: nothing was acknowledged")
 		}
@@ -78,11 +60,7 @@ func TestAReplicaThatHoldsSomethingElseIsFound(t *testing.T) {
 			return err
 		}
 		return errors.Join(forge(filepath.Dir(n.Log), "S1"), target.Control.Start(ctx, n.Name))
-	}})
-	h, err := l.run(t.Context(), rt, make(starting, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	}}, a)
 	f := a.Judge(h.Of(a.Observe))[0]
 	if want := "the replicas of 1 stream hold as much, but not the same (first n3 of S1)"; f.Verdict != assertions.Unsafe || !strings.HasPrefix(f.Got, want) {
 		t.Errorf("got %s: %s; want unsafe: %s…", f.Verdict, f.Got, want)
