@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,14 +23,17 @@ import (
 
 // The ports that nodes listen at, which are the servers' own defaults: every node has an address to itself.
 const (
-	clientPort  = 4222
-	routePort   = 6222
-	monitorPort = 8222
+	clientPort   = 4222
+	routePort    = 6222
+	gatewayPort  = 7222
+	leafnodePort = 7422
+	monitorPort  = 8222
 	// The server has no default for websockets; this is the port of its documentation's examples.
 	websocketPort = 8080
 )
 
-var ports = map[topologies.Link]int{topologies.Clients: clientPort, topologies.Routes: routePort, topologies.Websocket: websocketPort}
+var ports = map[topologies.Link]int{topologies.Clients: clientPort, topologies.Websocket: websocketPort,
+	topologies.Routes: routePort, topologies.Gateways: gatewayPort, topologies.Leafnodes: leafnodePort}
 
 // Where a node's files are in its container.
 const (
@@ -39,8 +43,8 @@ const (
 
 type deployment struct {
 	runtime  *runtime
-	dir      string // configurations and logs
-	own      *link  // the network that nodes share who stand behind no program; nil otherwise
+	dir      string  // configurations and logs
+	own      *ground // the networks of nodes that stand behind no program; nil otherwise
 	nodes    []*node
 	accounts []topologies.Account
 
@@ -72,16 +76,8 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 		return err
 	}
 	var members []topologies.Member
-	for i, name := range b.Topology.Nodes() {
-		index := 0
-		if d.own != nil {
-			index = i
-		}
-		addr, err := on[name].container(index)
-		if err != nil {
-			return err
-		}
-		m := topologies.Member{Name: name, Host: addr.String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
+	for _, name := range b.Topology.Nodes() {
+		m := topologies.Member{Name: name, Host: on.at[name].String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
 		for _, listens := range b.Topology.Listens(name) {
 			m.Ports[listens] = ports[listens]
 		}
@@ -93,36 +89,29 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 	errs := make([]error, len(members))
 	var all sync.WaitGroup
 	for i, m := range members {
-		all.Go(func() { d.nodes[i], errs[i] = d.runtime.newNode(ctx, b, m, on[m.Name], d.dir) })
+		all.Go(func() { d.nodes[i], errs[i] = d.runtime.newNode(ctx, b, m, on.on[m.Name], d.dir) })
 	}
 	all.Wait()
 	return errors.Join(errs...)
 }
 
-// place gives the network of each node.
-func (d *deployment) place(ctx context.Context, b topologies.Build) (map[string]*link, error) {
-	on := map[string]*link{}
+// place gives the networks of the nodes.
+func (d *deployment) place(ctx context.Context, b topologies.Build) (*ground, error) {
 	if b.Behind == nil {
-		own, err := d.runtime.newLink(ctx)
-		if err != nil {
-			return nil, err
-		}
+		own, err := d.runtime.newGround(ctx, [][]string{b.Topology.Nodes()})
 		d.own = own
-		for _, name := range b.Topology.Nodes() {
-			on[name] = own
-		}
-		return on, nil
+		return own, err
 	}
 	p, ok := b.Behind.(*program)
 	if !ok {
 		return nil, fmt.Errorf("what the nodes are to stand behind is no container of this runtime's but a %T", b.Behind)
 	}
 	for _, name := range b.Topology.Nodes() {
-		if on[name], ok = p.nodes[name]; !ok {
+		if _, ok = p.ground.on[name]; !ok {
 			return nil, fmt.Errorf("%s has no network for node %s", p.name, name)
 		}
 	}
-	return on, nil
+	return p.ground, nil
 }
 
 func (d *deployment) Nodes() []topologies.Node {
@@ -157,7 +146,9 @@ func (d *deployment) Close() error {
 			}
 		}
 		all.Wait()
-		errs = append(errs, removeLinks([]*link{d.own}))
+		if d.own != nil {
+			errs = append(errs, d.own.close())
+		}
 		if d.dir != "" && !d.runtime.options.Keep {
 			errs = append(errs, os.RemoveAll(d.dir))
 		}
@@ -181,7 +172,7 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 	}
 	made, err := r.newBox(ctx, "node "+m.Name, r.options.Node, on, at,
 		testcontainers.WithCmd(r.options.Node, configFile),
-		testcontainers.WithFiles(testcontainers.ContainerFile{Reader: strings.NewReader(text), ContainerFilePath: configFile, FileMode: 0o600}),
+		testcontainers.WithFiles(filesOf(b, m, text)...),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.LogConfig.Type = "json-file" // whatever the engine's default is, this one can be read back
 			// A volume without a name lives as long as the container. A store in the container's own layer would pay for
@@ -200,4 +191,13 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 	}
 	r.options.Log.Debug("node listens", "node", m.Name, "clients", net.JoinHostPort(m.Host, strconv.Itoa(clientPort)))
 	return n, nil
+}
+
+// filesOf gives what is put into a node's container: its configuration, and what that refers to.
+func filesOf(b topologies.Build, m topologies.Member, text string) []testcontainers.ContainerFile {
+	all := []testcontainers.ContainerFile{{Reader: strings.NewReader(text), ContainerFilePath: configFile, FileMode: 0o600}}
+	for _, f := range b.Files(m) {
+		all = append(all, testcontainers.ContainerFile{Reader: bytes.NewReader(f.Content), ContainerFilePath: f.Path, FileMode: 0o600})
+	}
+	return all
 }

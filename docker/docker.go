@@ -1,10 +1,10 @@
 // Package docker starts topologies in containers, on networks on which a balancer is the only path there is.
 // All containers run this same program, from an image that holds nothing else.
 //
-//	         ┌── network of n1 ── n1
-//	balancer ┼── network of n2 ── n2    no node has another on its network, and no network leads anywhere else
-//	         ├── network of n3 ── n3
-//	         └── front network ── this process, as the canary's both ends
+//	          ┌── network of n1 ── n1
+//	balancers ┼── network of n2 ── n2    nodes share a network where a link between them crosses no balancer, such as
+//	          ├── network of n3 ── n3    the routes of a cluster whose clients do; no network leads anywhere else
+//	          └── front network ── this process, as the canary's both ends
 //
 // This process reaches every container at its own address, past the balancer: the engine must be on this
 // machine, and the machine must be Linux.
@@ -22,7 +22,6 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
-	"slices"
 	"strings"
 	"sync"
 
@@ -66,13 +65,7 @@ var _ topologies.Host = (*runtime)(nil)
 
 func (r *runtime) Name() string { return "docker" }
 
-func (r *runtime) Check(b topologies.Build) error {
-	if !slices.Contains(b.Topology.Balanced, topologies.Routes) {
-		return fmt.Errorf("--runtime docker: its nodes reach each other through the balancer only, and the routes of %s are direct; "+
-			"leave --runtime out", b.Topology.Name)
-	}
-	return r.options.Check(b)
-}
+func (r *runtime) Check(b topologies.Build) error { return r.options.Check(b) }
 
 // Usable says whether an engine on this machine answers, and whether there is a program that its containers
 // could run.

@@ -21,7 +21,7 @@ import (
 // something else does all the same, the routes to these small subnets are the more specific ones.
 var space = netip.MustParsePrefix("198.18.0.0/15")
 
-// subnetBits makes room for as many nodes as a topology has, should they share a network.
+// subnetBits makes room for as many nodes as a topology has, should they share a network, and for its balancers.
 const subnetBits = 28
 
 // subnet is a network's addresses: the host's first, then what the engine gives out by itself from the

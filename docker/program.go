@@ -2,6 +2,7 @@ package docker
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,15 +21,16 @@ import (
 	"github.com/lbtest/lbtest/topologies"
 )
 
-// balancerName is the host name by which nodes know the program beside them.
+// balancerName is the host name by which nodes know a program that was given none.
 const balancerName = "lb"
 
-// program is a topologies.Program that runs in a container, and the networks that it shares with nodes.
+// program is a topologies.Program that runs in a container.
 type program struct {
 	*box
-	addr  netip.Addr
-	front *link
-	nodes map[string]*link
+	called string // by the nodes
+	addr   netip.Addr
+	ground *ground
+	owner  bool // of the ground
 
 	input  client.HijackedResponse
 	output *io.PipeReader
@@ -39,21 +41,36 @@ type program struct {
 	closed error
 }
 
-// Run makes a network for each node and one for this process, and starts the program on all of them.
+// Run starts the program on networks made for it, or on those of another.
 func (r *runtime) Run(ctx context.Context, p topologies.Program) (topologies.Running, error) {
 	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
-	links, err := r.newLinks(ctx, 1+len(p.Nodes))
-	if err != nil {
-		return nil, errors.Join(err, removeLinks(links))
+	run := &program{called: cmp.Or(p.Name, balancerName)}
+	var err error
+	switch beside, ok := p.Beside.(*program); {
+	case ok:
+		run.ground = beside.ground
+	case p.Beside != nil:
+		return nil, fmt.Errorf("what the program is to run beside is no container of this runtime's but a %T", p.Beside)
+	default:
+		run.owner = true
+		if run.ground, err = r.newGround(ctx, p.Networks); err != nil {
+			return nil, err
+		}
 	}
-	run := &program{front: links[0], nodes: map[string]*link{}}
-	if run.addr, err = run.front.container(0); err != nil {
-		return nil, errors.Join(err, removeLinks(links))
+	if err := run.start(ctx, r, p); err != nil {
+		return nil, errors.Join(err, run.leave())
+	}
+	return run, nil
+}
+
+func (p *program) start(ctx context.Context, r *runtime, of topologies.Program) (err error) {
+	if p.addr, err = p.ground.seat(); err != nil {
+		return err
 	}
 	options := []testcontainers.ContainerCustomizer{
-		testcontainers.WithCmd(p.Mode),
+		testcontainers.WithCmd(of.Mode),
 		testcontainers.WithConfigModifier(func(c *container.Config) {
 			// When nobody is attached any more its input ends, and so does it.
 			c.OpenStdin, c.StdinOnce = true, true
@@ -62,21 +79,20 @@ func (r *runtime) Run(ctx context.Context, p topologies.Program) (topologies.Run
 			h.LogConfig.Type = "none" // what it says is heard here and needs no copy on a disk
 		}),
 		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
-			PreStarts: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error { return run.attach(ctx, r.engine, c) }},
+			PreStarts: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error { return p.attach(ctx, r.engine, c) }},
 		}),
-		tcnetwork.WithNetworkName([]string{balancerName}, run.front.name),
+		tcnetwork.WithNetworkName([]string{p.called}, p.ground.front.name),
 	}
-	for i, node := range p.Nodes {
-		run.nodes[node] = links[1+i]
-		options = append(options, tcnetwork.WithNetworkName([]string{balancerName}, links[1+i].name))
+	for _, shared := range p.ground.shared {
+		options = append(options, tcnetwork.WithNetworkName([]string{p.called}, shared.name))
 	}
-	b, err := r.newBox(ctx, "the balancer", p.Mode, run.front, run.addr, options...)
+	b, err := r.newBox(ctx, "the balancer "+p.called, of.Mode, p.ground.front, p.addr, options...)
 	if err != nil {
-		run.detach()
-		return nil, errors.Join(err, removeLinks(links))
+		p.detach()
+		return err
 	}
-	run.box = b
-	return run, nil
+	p.box = b
+	return nil
 }
 
 // attach takes hold of the program's input and output before it starts.
@@ -107,11 +123,27 @@ func (p *program) detach() {
 
 func (p *program) Read(b []byte) (int, error)  { return p.output.Read(b) }
 func (p *program) Write(b []byte) (int, error) { return p.input.Conn.Write(b) }
-func (p *program) Name() string                { return balancerName }
+func (p *program) Name() string                { return p.called }
 func (p *program) Addr() string                { return p.addr.String() }
-func (p *program) Outside() string             { return p.front.host().String() }
+func (p *program) Outside() string             { return p.ground.front.host().String() }
 
-// Close removes the container and the networks.
+// Place implements topologies.Running.
+func (p *program) Place(node string) string {
+	if at, ok := p.ground.at[node]; ok {
+		return at.String()
+	}
+	return ""
+}
+
+// leave removes the networks, if they are the program's own.
+func (p *program) leave() error {
+	if !p.owner {
+		return nil
+	}
+	return p.ground.close()
+}
+
+// Close removes the container, and the networks if they are its own.
 func (p *program) Close() error {
 	p.once.Do(func() {
 		p.mu.Lock()
@@ -124,11 +156,7 @@ func (p *program) Close() error {
 		if said := p.words.String(); err != nil && said != "" {
 			err = fmt.Errorf("%w\nits last words:\n  %s", err, strings.ReplaceAll(said, "\n", "\n  "))
 		}
-		links := []*link{p.front}
-		for _, l := range p.nodes {
-			links = append(links, l)
-		}
-		p.closed = errors.Join(err, removeLinks(links))
+		p.closed = errors.Join(err, p.leave())
 	})
 	return p.closed
 }

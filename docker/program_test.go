@@ -17,11 +17,19 @@ import (
 // start runs the echo beside nodes.
 func start(t *testing.T, rt *runtime, nodes ...string) *program {
 	t.Helper()
-	running, err := rt.Run(t.Context(), topologies.Program{Mode: echoMode, Nodes: nodes})
+	running, err := rt.Run(t.Context(), topologies.Program{Mode: echoMode, Networks: alone(nodes)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return running.(*program)
+}
+
+// alone gives each node a network of its own.
+func alone(nodes []string) (all [][]string) {
+	for _, n := range nodes {
+		all = append(all, []string{n})
+	}
+	return all
 }
 
 // dial lets a container dial addresses and gives what became of each.

@@ -23,7 +23,7 @@ func beVictim() int {
 		fmt.Fprintln(os.Stderr, errors.Join(err, rt.Close()))
 		return 1
 	}
-	p, err := rt.Run(ctx, topologies.Program{Mode: echoMode, Nodes: []string{"n1"}})
+	p, err := rt.Run(ctx, topologies.Program{Mode: echoMode, Networks: [][]string{{"n1"}}})
 	if err != nil {
 		return fail(err)
 	}

@@ -19,8 +19,14 @@ type Host interface {
 
 // Program is this same program in one of its modes.
 type Program struct {
-	Mode  string   // see ModeVariable
-	Nodes []string // each is to share a network with it, and no two with each other
+	Mode string // see ModeVariable
+	Name string // the host name by which the nodes know it; "" for lb
+	// Networks are made for it: the nodes of each share that one with the program, and have no other; see
+	// Topology.Neighbours.
+	Networks [][]string
+	// Beside is a program of the same Host whose networks this one shares, in place of any of its own. It must be
+	// closed after this one.
+	Beside Running
 }
 
 // Running is a Program that runs, to be given as Build.Behind to the nodes that it was started for.
@@ -31,10 +37,13 @@ type Running interface {
 	Name() string    // the host name by which the nodes know it, whatever its address on their network
 	Addr() string    // the IP address at which this process reaches it
 	Outside() string // the IP address at which it reaches this process, if that listens there
-	Pause() error    // it stands still and its sockets stay open
-	Resume() error   // ends a pause
-	Kill() error     // at once, as by a power cut; returns when it is gone
-	// Close ends it, whatever its state, and removes its networks: close the nodes first. It reports a
+	// Place is the IP address that a node will have on the network it shares with the program; "" for a node that
+	// shares none.
+	Place(node string) string
+	Pause() error  // it stands still and its sockets stay open
+	Resume() error // ends a pause
+	Kill() error   // at once, as by a power cut; returns when it is gone
+	// Close ends it, whatever its state, and removes the networks that were made for it: close the nodes first. It reports a
 	// program that had ended by itself, with its last words.
 	Close() error
 }

@@ -68,6 +68,7 @@ type obedient struct {
 	out      *speech
 	balancer *proxies.Balancer // nil before listen
 	striking sync.WaitGroup
+	swallows []func() // give back addresses that answer nobody
 
 	mu      sync.Mutex
 	strikes map[int]context.CancelFunc // under way, by their order
@@ -94,6 +95,12 @@ func (b *obedient) obey(o order) {
 		answer.Error = text(b.balancer.Unplug(o.Name))
 	case o.Do == doPlug:
 		answer.Error = text(b.balancer.Plug(o.Name))
+	case o.Do == doSwallow:
+		addr, release, err := unreachable("0.0.0.0", false)
+		answer.Addr, answer.Error = addr, text(err)
+		if err == nil {
+			b.swallows = append(b.swallows, release)
+		}
 	case o.Do == doStrike:
 		b.strike(o.ID)
 		return
@@ -113,6 +120,9 @@ func (b *obedient) obey(o order) {
 func (b *obedient) listen(o order) (map[string]string, error) {
 	p, err := o.Profile.profile()
 	if err != nil {
+		return nil, err
+	}
+	if p.Identity, err = o.Identity.identity(); err != nil {
 		return nil, err
 	}
 	b.balancer, err = proxies.Listen(p, o.Fronts, func(e proxies.Event) { b.out.say(message{Event: &e}) })
@@ -142,6 +152,10 @@ func (b *obedient) strike(id int) {
 }
 
 func (b *obedient) close() error {
+	for _, release := range b.swallows {
+		release()
+	}
+	b.swallows = nil
 	if b.balancer == nil {
 		return nil
 	}

@@ -27,6 +27,7 @@ type order struct {
 	Backends map[string][]proxies.Backend `json:",omitempty"` // serve
 	Name     string                       `json:",omitempty"` // cut: the connection; remove, restore, unplug, plug: the backend
 	Of       int                          `json:",omitempty"` // cancel: the order that is to end early
+	Identity *wireIdentity                `json:",omitempty"` // listen: of a balancer that ends TLS
 }
 
 // What a balancer can be told to do. The first order is listen.
@@ -40,12 +41,14 @@ const (
 	doRestore = "restore"
 	doUnplug  = "unplug"
 	doPlug    = "plug"
+	doSwallow = "swallow" // take an address that answers nobody, until the end
 	doClose   = "close"
 )
 
 type message struct {
 	ID    int               `json:",omitempty"` // of the order that is answered
 	Addrs map[string]string `json:",omitempty"` // listen: by frontend
+	Addr  string            `json:",omitempty"` // swallow: the address
 	Done  bool              `json:",omitempty"` // cut: there was such a connection
 	Error string            `json:",omitempty"`
 	Event *proxies.Event    `json:",omitempty"`
@@ -97,7 +100,11 @@ func openRemote(ctx context.Context, running topologies.Running, o opening, note
 		f.Listen = "0.0.0.0:0" // on every network that it is on
 		fronts[i] = f
 	}
-	m, err := r.tell(ctx, order{Do: doListen, Profile: wired(o.profile, o.factor), Fronts: fronts})
+	identity, err := wiredIdentity(o)
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.tell(ctx, order{Do: doListen, Profile: wired(o.profile, o.factor), Fronts: fronts, Identity: identity})
 	if err != nil {
 		return nil, err
 	}
@@ -147,6 +154,16 @@ func (r *remote) Unplug(backend string) error {
 func (r *remote) Plug(backend string) error {
 	_, err := r.tell(context.Background(), order{Do: doPlug, Name: backend})
 	return err
+}
+
+// swallow takes an address that leaves SYNs unanswered: as nodes dial it, and as this process does.
+func (r *remote) swallow() (dialled, here string, err error) {
+	m, err := r.tell(context.Background(), order{Do: doSwallow})
+	if err != nil {
+		return "", "", fmt.Errorf("taking an address that answers nobody: %w", err)
+	}
+	_, port, err := net.SplitHostPort(m.Addr)
+	return net.JoinHostPort(r.running.Name(), port), net.JoinHostPort(r.running.Addr(), port), err
 }
 
 // Close lets the balancer end everything by itself, so that its last events are heard and its last

@@ -53,6 +53,7 @@ func (c *child) Write(p []byte) (int, error) { return c.in.Write(p) }
 func (c *child) Name() string                { return "localhost" }
 func (c *child) Addr() string                { return "127.0.0.1" }
 func (c *child) Outside() string             { return "127.0.0.1" }
+func (c *child) Place(string) string         { return "127.0.0.1" }
 func (c *child) Pause() error                { return errors.ErrUnsupported }
 func (c *child) Resume() error               { return errors.ErrUnsupported }
 func (c *child) Kill() error                 { return c.cmd.Process.Kill() }
@@ -125,7 +126,7 @@ func echo(t *testing.T) string {
 func TestABalancerElsewhereDoesWhatOneHereDoes(t *testing.T) {
 	ctx := t.Context()
 	var h heard
-	r, err := openRemote(ctx, startChild(t), opening{profileOf(t, "stall=100ms"), 1, []proxies.Front{{Name: "n1"}, {Name: "n2"}}}, h.note)
+	r, err := openRemote(ctx, startChild(t), opening{profile: profileOf(t, "stall=100ms"), factor: 1, fronts: []proxies.Front{{Name: "n1"}, {Name: "n2"}}}, h.note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +192,7 @@ func echoed(c net.Conn, words string) error {
 
 func TestAnEventElsewhereEndsEarly(t *testing.T) {
 	var h heard
-	r, err := openRemote(t.Context(), startChild(t), opening{profileOf(t, "stall=1h"), 1, []proxies.Front{{Name: "n1"}}}, h.note)
+	r, err := openRemote(t.Context(), startChild(t), opening{profile: profileOf(t, "stall=1h"), factor: 1, fronts: []proxies.Front{{Name: "n1"}}}, h.note)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +214,7 @@ func TestAnEventElsewhereEndsEarly(t *testing.T) {
 
 func TestABalancerElsewhereThatDiesIsMissed(t *testing.T) {
 	program := startChild(t)
-	r, err := openRemote(t.Context(), program, opening{profileOf(t, "stall=1h"), 1, []proxies.Front{{Name: "n1"}}}, func(proxies.Event) {})
+	r, err := openRemote(t.Context(), program, opening{profile: profileOf(t, "stall=1h"), factor: 1, fronts: []proxies.Front{{Name: "n1"}}}, func(proxies.Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,26 +15,26 @@ import (
 // secrets are made afresh for each lab and end with it: one authority for all its certificates, and the keys of its
 // clients.
 type secrets struct {
-	identity *topologies.Identity // of the nodes; nil where they speak no TLS
-	balancer *proxies.Identity    // nil where the balancer ends no TLS
-	believes *tls.Config          // of clients; nil where nobody speaks TLS
-	logins   topologies.Logins
-	clients  map[string]assertions.Account // what each account's client has to show, by account
+	authority []byte               // of all certificates, as PEM; nil where nobody speaks TLS
+	identity  *topologies.Identity // of the nodes; nil where they speak no TLS
+	balancer  *proxies.Identity    // nil where the balancer ends no TLS
+	believes  *tls.Config          // of clients; nil where nobody speaks TLS
+	logins    topologies.Logins
+	dialled   string                        // the host under which the tester dials the balancer
+	clients   map[string]assertions.Account // what each account's client has to show, by account
 }
 
-// hosts are the addresses of nodes and balancers alike where all listen on the loopback interface.
-var hosts = []string{"127.0.0.1", "::1", "localhost"}
-
-// newSecrets makes what such a lab needs for a build's nodes and accounts.
-func newSecrets(s assertions.Security, b topologies.Build) (secrets, error) {
-	made := secrets{logins: topologies.Logins{Mode: topologies.AuthMode(s.Auth)}, clients: map[string]assertions.Account{}}
+// newSecrets makes what such a lab needs for a build's nodes and accounts. hosts gives the addresses under which a node is
+// dialled, or with "" a balancer, the tester's own first.
+func newSecrets(s assertions.Security, b topologies.Build, hosts func(node string) []string) (secrets, error) {
+	made := secrets{dialled: hosts("")[0], logins: topologies.Logins{Mode: topologies.AuthMode(s.Auth)}, clients: map[string]assertions.Account{}}
 	b.Logins = made.logins
 	accounts := b.Accounts()
 	for _, a := range accounts {
 		made.clients[a.Name] = assertions.Account{Shown: a.User}
 	}
 	if s.Clients != assertions.InTheClear || s.Servers != assertions.InTheClear {
-		if err := made.certify(s, b, accounts); err != nil {
+		if err := made.certify(s, b, accounts, hosts); err != nil {
 			return made, fmt.Errorf("making certificates: %w", err)
 		}
 	}
@@ -44,23 +44,24 @@ func newSecrets(s assertions.Security, b topologies.Build) (secrets, error) {
 	return made, nil
 }
 
-func (m *secrets) certify(s assertions.Security, b topologies.Build, accounts []topologies.Account) error {
+func (m *secrets) certify(s assertions.Security, b topologies.Build, accounts []topologies.Account, hosts func(node string) []string) error {
 	authority, err := proxies.NewAuthority()
 	if err != nil {
 		return err
 	}
+	m.authority = authority.PEM()
 	m.believes = &tls.Config{RootCAs: authority.Pool()}
 	if s.Balancer != "passthrough" {
-		if m.balancer, err = authority.Balancer(hosts...); err != nil {
+		if m.balancer, err = authority.Balancer(hosts("")...); err != nil {
 			return err
 		}
 	}
 	if s.Servers == assertions.InTheClear {
 		return nil
 	}
-	m.identity = &topologies.Identity{Authority: authority.PEM(), Nodes: map[string]topologies.KeyPair{}}
+	m.identity = &topologies.Identity{Authority: m.authority, Nodes: map[string]topologies.KeyPair{}}
 	for _, node := range b.Topology.Nodes() {
-		own, err := authority.Server(node, append(hosts, node)...)
+		own, err := authority.Server(node, hosts(node)...)
 		if err != nil {
 			return err
 		}
@@ -207,7 +208,7 @@ func (m secrets) canary(s assertions.Security) (towards, behind *tls.Config) {
 		return nil, nil
 	}
 	towards = m.believes.Clone()
-	towards.ServerName = hosts[0]
+	towards.ServerName = m.dialled
 	if s.Balancer != "terminate" {
 		behind = &tls.Config{Certificates: m.balancer.Certificates}
 	}

@@ -109,7 +109,7 @@ func checkable(b topologies.Build, auth topologies.AuthMode) (topologies.Build, 
 	s := scenario{topology: b.Topology, nats: b.Tuning.Nats, auth: auth}.implied()
 	all := b
 	all.JetStream = true // each setting is also read by itself, with JetStream
-	made, err := newSecrets(s, all)
+	made, err := newSecrets(s, all, site{}.hosts)
 	b.Identity, b.Logins = made.identity, made.logins
 	return b, err
 }

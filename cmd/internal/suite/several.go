@@ -127,24 +127,29 @@ func joined(t topologies.Topology, from origin, given []string, parts []scenario
 	return s
 }
 
-// open puts a neighbour in its place.
-func (n neighbour) open(topology topologies.Topology) (*proxies.Balancer, error) {
-	var fronts []proxies.Front
-	for _, f := range topology.Frontends(n.link, n.fronts == "per-node") {
-		fronts = append(fronts, proxies.Front{Name: f.Name})
+// openBeside puts the neighbours' balancers in their places, side by side. With an error come those that did open.
+func (l lab) openBeside(ctx context.Context, at site) ([]stand, error) {
+	made, errs := make([]stand, len(l.neighbours)), make([]error, len(l.neighbours))
+	var all sync.WaitGroup
+	for i, n := range l.neighbours {
+		all.Go(func() {
+			var fronts []proxies.Front
+			for _, f := range l.topology.Frontends(n.link, n.fronts == "per-node") {
+				fronts = append(fronts, proxies.Front{Name: f.Name})
+			}
+			if made[i], errs[i] = at.openBeside(ctx, "lb-"+string(n.link), opening{profile: n.profile, factor: 1, fronts: fronts}); errs[i] != nil {
+				errs[i] = fmt.Errorf("opening the balancer of %s: %w", n.link, errs[i])
+			}
+		})
 	}
-	// What it does to its own links is judged by other labs.
-	b, err := proxies.Listen(n.profile, fronts, func(proxies.Event) {})
-	if err != nil {
-		return nil, fmt.Errorf("opening the balancer of %s: %w", n.link, err)
-	}
-	return b, nil
+	all.Wait()
+	return slices.DeleteFunc(made, func(s stand) bool { return s.balancer == nil }), errors.Join(errs...)
 }
 
 // balancers are that of the link that is judged, and those beside it that something may happen to at the same time.
 type balancers struct {
 	balancer
-	beside []*proxies.Balancer
+	beside []stand
 }
 
 // Strike lets the event happen to all at once.

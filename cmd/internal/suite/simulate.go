@@ -61,23 +61,27 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		}
 		fronts = append(fronts, front)
 	}
-	made, err := newSecrets(l.security, l.build(nil))
+	at, err := l.settle(ctx, rt)
 	if err != nil {
-		return h, err
+		return h, fmt.Errorf("finding a place for the balancer: %w", err)
+	}
+	made, err := newSecrets(l.security, l.build(nil), at.hosts)
+	if err != nil {
+		return h, errors.Join(err, at.close())
 	}
 	profile := l.profile
 	profile.Identity = made.balancer
-	balancer, err := opened(ctx, rt, l.topology.Nodes(), opening{profile, l.factor, fronts}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
+	balancer, err := at.open(ctx, opening{profile, l.factor, fronts, made.authority}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
 	if err != nil {
 		return h, fmt.Errorf("opening the balancer: %w", err)
 	}
 	defer func() { err = errors.Join(err, ending("the balancer", balancer.Close())) }()
-	nest, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(balancer.outside)})
+	nest, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.ParseIP(at.outside)})
 	if err != nil {
 		return h, fmt.Errorf("listening for the canary: %w", err)
 	}
 	defer nest.Close()
-	health, err := net.Listen("tcp", net.JoinHostPort(balancer.outside, "0"))
+	health, err := net.Listen("tcp", net.JoinHostPort(at.outside, "0"))
 	if err != nil {
 		return h, fmt.Errorf("listening for the canary's health: %w", err)
 	}
@@ -85,23 +89,25 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 
 	addresses := map[topologies.Front]string{}
 	for _, f := range l.frontends() {
-		addresses[topologies.Front{Link: l.link(), Name: f.Name}] = balancer.dialled(f.Name)
+		addresses[topologies.Front{Link: l.link(), Name: f.Name}] = balancer.dialled(l.link(), f.Name)
 	}
 	beside := balancers{balancer: balancer}
-	for _, n := range l.neighbours {
-		other, failed := n.open(l.topology)
-		if failed != nil {
-			return h, failed
-		}
-		defer func() { err = errors.Join(err, ending("the balancer of "+string(n.link), other.Close())) }()
-		beside.beside = append(beside.beside, other)
+	others, err := l.openBeside(ctx, at)
+	for i, other := range others {
+		defer func() { err = errors.Join(err, ending("the balancer of "+string(l.neighbours[i].link), other.Close())) }()
+	}
+	if err != nil {
+		return h, err
+	}
+	for i, n := range l.neighbours {
+		beside.beside = append(beside.beside, others[i])
 		for _, f := range l.topology.Frontends(n.link, n.fronts == "per-node") {
-			addresses[topologies.Front{Link: n.link, Name: f.Name}] = other.Addr(f.Name)
+			addresses[topologies.Front{Link: n.link, Name: f.Name}] = others[i].dialled(n.link, f.Name)
 		}
 	}
 	build := l.build(addresses)
-	build.Behind, build.Identity, build.Logins = balancer.behind, made.identity, made.logins
-	told, leave, err := l.advertise(&build)
+	build.Behind, build.Identity, build.Logins = at.first, made.identity, made.logins
+	told, leave, err := l.advertise(&build, balancer)
 	defer leave()
 	if err != nil {
 		return h, fmt.Errorf("finding addresses past the balancer: %w", err)
@@ -133,7 +139,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		target.URLs = append(target.URLs, scheme(l.link())+addr)
 		target.Direct = assertions.ClientTuning{}
 	}
-	if l.proves["hairpin"] != "" && balancer.behind == nil {
+	if l.proves["hairpin"] != "" && at.first == nil {
 		target.Canary.Self = balancer.Addr(assertions.SelfFront)
 	}
 	who.are(deployment.Nodes())

@@ -3,6 +3,7 @@ package suite
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -10,11 +11,11 @@ import (
 )
 
 // unreachable takes an address of this machine that refuses connections, or leaves their SYNs unanswered, until it is
-// released.
+// released. host is an IPv4 address of this machine that it can dial itself at, or 0.0.0.0 for all of them.
 //
 // A port that is bound and not listened on refuses, and nobody else gets it. A listener that nobody accepts from drops
 // every SYN once its queue is full, which with a backlog of none is after the first connection.
-func unreachable(refuses bool) (addr string, release func(), err error) {
+func unreachable(host string, refuses bool) (addr string, release func(), err error) {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", nil, os.NewSyscallError("socket", err)
@@ -31,14 +32,14 @@ func unreachable(refuses bool) (addr string, release func(), err error) {
 			release()
 		}
 	}()
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: netip.MustParseAddr(host).As4()}); err != nil {
 		return "", nil, os.NewSyscallError("bind", err)
 	}
 	bound, err := syscall.Getsockname(fd)
 	if err != nil {
 		return "", nil, os.NewSyscallError("getsockname", err)
 	}
-	addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(bound.(*syscall.SockaddrInet4).Port))
+	addr = net.JoinHostPort(host, strconv.Itoa(bound.(*syscall.SockaddrInet4).Port))
 	if refuses {
 		return addr, release, nil
 	}

@@ -13,7 +13,7 @@ func TestUnreachableAddressesRefuseOrDoNotAnswer(t *testing.T) {
 		t.Skip("uses the network")
 	}
 	for _, refuses := range []bool{true, false} {
-		addr, release, err := unreachable(refuses)
+		addr, release, err := unreachable(loopback, refuses)
 		if err != nil {
 			t.Fatal(err)
 		}
