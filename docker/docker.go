@@ -22,8 +22,10 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -109,8 +111,9 @@ func connect(ctx context.Context) (*client.Client, error) {
 // settle tells testcontainers what it asks the environment once, before anything else is done with it.
 var settle = sync.OnceFunc(func() {
 	for name, value := range map[string]string{
-		// Its reaper is an image of its own, which would have to be pulled. The sweeper does that work.
-		"TESTCONTAINERS_RYUK_DISABLED": "true",
+		// Its reaper is an image of its own. Where that is there already it cleans up besides; it is never pulled, since the
+		// sweeper does the same work.
+		"TESTCONTAINERS_RYUK_DISABLED": strconv.FormatBool(!reaped()),
 		// Inside a container (or where /.dockerenv makes it look so) it takes the default gateway for the engine's
 		// host. Here nothing is published, so the host does not matter, and loopback needs no guessing.
 		"TESTCONTAINERS_HOST_OVERRIDE": "127.0.0.1",
@@ -121,6 +124,20 @@ var settle = sync.OnceFunc(func() {
 	}
 	tclog.SetDefault(silence{}) // it tells every step on stderr
 })
+
+// reaped says whether the engine has the image of testcontainers' reaper.
+func reaped() bool {
+	engine, err := client.New(client.FromEnv) // testcontainers' own client is not to be asked for yet
+	if err != nil {
+		return false
+	}
+	defer engine.Close()
+	// An engine answers in milliseconds, and one that does not is somebody else's to complain about.
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	_, err = engine.ImageInspect(ctx, testcontainers.ReaperDefaultImage)
+	return err == nil
+}
 
 // silence is a log that nobody reads.
 type silence struct{}
@@ -155,6 +172,8 @@ func (r *runtime) begin(ctx context.Context) error {
 		r.dir = dir
 		if r.options.Keep {
 			r.options.Log.Info("directory is kept", "directory", dir)
+		} else if err := topologies.Own(dir); err != nil {
+			return err
 		}
 	}
 	if r.sweeper == nil {
@@ -167,6 +186,12 @@ func (r *runtime) begin(ctx context.Context) error {
 			return err
 		}
 		r.sweeper = s
+		dirs, err := tidyDirs()
+		swept, serr := tidyEngine(ctx, r.engine)
+		if len(dirs)+len(swept) > 0 || err != nil || serr != nil {
+			// Not this run's: what cannot be removed now may be on its way out already.
+			r.options.Log.Info("what earlier runs left", "removed", append(swept, dirs...), "trouble", errors.Join(err, serr))
+		}
 	}
 	image, err := build(ctx, r.engine, r.dir)
 	if err != nil {

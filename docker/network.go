@@ -14,6 +14,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	tcnetwork "github.com/testcontainers/testcontainers-go/network"
+
+	"github.com/lbtest/lbtest/topologies"
 )
 
 // Networks get addresses of their own choice: the engine's own pools end after some thirty networks. The
@@ -126,8 +128,12 @@ const engineLimit = time.Minute
 func (r *runtime) labels() map[string]string {
 	labels := testcontainers.GenericLabels()
 	labels[runLabel] = r.run
+	labels[ownerLabel] = string(topologies.Ours())
 	return labels
 }
 
-// runLabel is the label whose value is the run that something belongs to.
-const runLabel = "lbtest.run"
+const (
+	// runLabel is the label whose value is the run that something belongs to, ownerLabel that of the process whose run that is.
+	runLabel   = "lbtest.run"
+	ownerLabel = "lbtest.owner"
+)

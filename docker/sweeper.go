@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -133,10 +134,21 @@ func sweepUp(ctx context.Context, sweep func() (found int, err error)) error {
 
 // sweep removes what carries a run's label, once, and says how much that was.
 func sweep(ctx context.Context, engine *client.Client, run string) (found int, err error) {
-	labelled := client.Filters{}.Add("label", runLabel+"="+run)
+	removed, err := sweepOf(ctx, engine, func(labels map[string]string) bool { return labels[runLabel] == run })
+	return len(removed), err
+}
+
+// sweepOf removes what carries such labels of a run's, once, containers before the networks that they are on, and says
+// what it was.
+func sweepOf(ctx context.Context, engine *client.Client, which func(labels map[string]string) bool) (removed []string, err error) {
+	labelled := client.Filters{}.Add("label", runLabel)
 	boxes, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: labelled})
 	if err != nil {
-		return 0, fmt.Errorf("listing containers: %w", err)
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	boxes.Items = slices.DeleteFunc(boxes.Items, func(c container.Summary) bool { return !which(c.Labels) })
+	for _, c := range boxes.Items {
+		removed = append(removed, "container "+strings.TrimPrefix(strings.Join(c.Names, " "), "/"))
 	}
 	err = each(boxes.Items, func(c container.Summary) error {
 		_, _ = engine.ContainerUnpause(ctx, c.ID, client.ContainerUnpauseOptions{}) // most are not paused
@@ -145,13 +157,17 @@ func sweep(ctx context.Context, engine *client.Client, run string) (found int, e
 	})
 	links, lerr := engine.NetworkList(ctx, client.NetworkListOptions{Filters: labelled})
 	if lerr != nil {
-		return len(boxes.Items), errors.Join(err, fmt.Errorf("listing networks: %w", lerr))
+		return removed, errors.Join(err, fmt.Errorf("listing networks: %w", lerr))
 	}
 	for _, n := range links.Items {
+		if !which(n.Labels) {
+			continue
+		}
+		removed = append(removed, "network "+n.Name)
 		_, rerr := engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		err = errors.Join(err, rerr)
 	}
-	return len(boxes.Items) + len(links.Items), err
+	return removed, err
 }
 
 // sideBySide is how many removals the engine is asked for at once: it spends most of one waiting.

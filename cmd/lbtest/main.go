@@ -18,10 +18,11 @@ import (
 )
 
 func main() {
-	// These do not return where this process was started to be a node, a balancer or what cleans up.
+	// These do not return where this process was started to be a node, a balancer or what cleans up, or asks the kernel.
 	embedded.Main()
 	docker.Main()
 	suite.Main()
+	beNftables()
 	p := program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
 		runtime: func(name string, keep bool, log *slog.Logger) topologies.Runtime {

@@ -22,6 +22,9 @@ func (r *runtime) Check(b topologies.Build) (err error) {
 			return fmt.Errorf("making a directory for certificates: %w", err)
 		}
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		if err := topologies.Own(dir); err != nil {
+			return err
+		}
 	}
 	var members []topologies.Member
 	for i, name := range b.Topology.Nodes() {

@@ -13,10 +13,12 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/lbtest/lbtest/topologies"
 )
 
 // prefix begins the name of every directory made here. The cleaner removes no other.
-const prefix = "lbtest-"
+const prefix = "lbtest-nodes-"
 
 // cleaner is this side of the process that cleans up after this one, should it be killed. The other
 // side is told over a pipe, line by line, what there is to end and to remove:
@@ -55,7 +57,7 @@ func startCleaner() (*cleaner, error) {
 
 func (c *cleaner) dir(path string) error   { return c.tell("dir %s\n", path) }
 func (c *cleaner) undir(path string) error { return c.tell("undir %s\n", path) }
-func (c *cleaner) node(pid int) error      { return c.tell("node %d %s\n", pid, birth(pid)) }
+func (c *cleaner) node(pid int) error      { return c.tell("node %d %s\n", pid, topologies.Birth(pid)) }
 func (c *cleaner) unnode(pid int) error    { return c.tell("unnode %d\n", pid) }
 
 func (c *cleaner) tell(format string, v ...any) error {
@@ -126,14 +128,14 @@ const patience = 3 * time.Second
 // number of a former node is recognised by its birth and left alone.
 func (left remains) clean() error {
 	for pid, born := range left.nodes {
-		if alive(pid) && birth(pid) == born {
+		if topologies.Alive(pid) && topologies.Birth(pid) == born {
 			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 	// A node that still writes would put files into a directory that is being removed.
 	gone := func() bool {
 		for pid, born := range left.nodes {
-			if alive(pid) && birth(pid) == born {
+			if topologies.Alive(pid) && topologies.Birth(pid) == born {
 				return false
 			}
 		}

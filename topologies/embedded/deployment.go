@@ -45,7 +45,7 @@ func newDir(c *cleaner) (string, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", fmt.Errorf("making a directory for nodes: %w", err)
 	}
-	return dir, nil
+	return dir, topologies.Own(dir)
 }
 
 // start brings all nodes up. After an error the caller closes the deployment.

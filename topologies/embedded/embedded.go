@@ -57,6 +57,8 @@ func (r *runtime) Usable(context.Context) error {
 	return os.Remove(dir)
 }
 
+var _ topologies.Tidy = (*runtime)(nil)
+
 // Start starts a deployment. Its addresses collide with no other deployment's, in this program or
 // another; see hold.
 func (r *runtime) Start(ctx context.Context, b topologies.Build) (topologies.Deployment, error) {
@@ -83,6 +85,10 @@ func (r *runtime) clean() (*cleaner, error) {
 		return nil, errors.New("the embedded runtime is closed")
 	}
 	if r.cleaner == nil {
+		removed, err := r.Tidy()
+		if len(removed) > 0 || err != nil {
+			r.log.Info("what earlier runs left", "removed", removed, "trouble", err)
+		}
 		c, err := startCleaner()
 		if err != nil {
 			return nil, err

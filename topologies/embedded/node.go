@@ -105,7 +105,7 @@ func (n *node) Start(ctx context.Context) error {
 		return fmt.Errorf("starting node %s: %w", n.Name(), err)
 	}
 	n.process, n.paused = p, false
-	if err := n.cleaner.node(p.cmd.Process.Pid); err != nil {
+	if err := errors.Join(n.cleaner.node(p.cmd.Process.Pid), writeProcess(n.member.Dir, p.cmd.Process.Pid)); err != nil {
 		return errors.Join(fmt.Errorf("starting node %s: %w", n.Name(), err), n.endLocked(syscall.SIGKILL))
 	}
 	if err := awaitReady(ctx, p); err != nil {
@@ -261,7 +261,7 @@ func (n *node) Pause() error {
 	}
 	n.paused = true
 	// The signal is on its way when kill(2) returns; the fault begins when all threads stand still.
-	err := until(pauseLimit, func() bool { return paused(p.cmd.Process.Pid) || !p.running() })
+	err := until(pauseLimit, func() bool { return topologies.Paused(p.cmd.Process.Pid) || !p.running() })
 	if err != nil {
 		return fmt.Errorf("pausing node %s: %w", n.Name(), err)
 	}

@@ -75,7 +75,7 @@ func TestNothingOutlivesAKilledProgram(t *testing.T) {
 			t.Fatalf("the victim did not come up; processes %v", pids)
 		}
 		for _, pid := range pids {
-			if !alive(pid) {
+			if !topologies.Alive(pid) {
 				t.Errorf("process %d has ended before the victim", pid)
 			}
 		}
@@ -90,7 +90,7 @@ func TestNothingOutlivesAKilledProgram(t *testing.T) {
 		ended := time.Now()
 		left := func() (what []string) {
 			for _, pid := range pids {
-				if alive(pid) {
+				if topologies.Alive(pid) {
 					what = append(what, fmt.Sprintf("process %d", pid))
 				}
 			}
@@ -134,7 +134,7 @@ func TestTheCleanerKillsAndRemoves(t *testing.T) {
 		t.Fatal(err)
 	}
 	orders := fmt.Sprintf("dir %s\ndir %s\nnode %d %s\nnode %d %s\nunnode %d\nnode %d another birth\n",
-		ours, others, left.Process.Pid, birth(left.Process.Pid), ended.Process.Pid, birth(ended.Process.Pid), ended.Process.Pid, other.Process.Pid)
+		ours, others, left.Process.Pid, topologies.Birth(left.Process.Pid), ended.Process.Pid, topologies.Birth(ended.Process.Pid), ended.Process.Pid, other.Process.Pid)
 	if err := readOrders(strings.NewReader(orders)).clean(); err != nil {
 		t.Fatal(err)
 	}
@@ -142,10 +142,10 @@ func TestTheCleanerKillsAndRemoves(t *testing.T) {
 	if got := list(t, temporary); len(got) != 1 || got[0] != "other" {
 		t.Errorf("the directories that are left are %v, want the other one", got)
 	}
-	if !alive(ended.Process.Pid) {
+	if !topologies.Alive(ended.Process.Pid) {
 		t.Error("a process was killed that the cleaner had been told is gone")
 	}
-	if birth(other.Process.Pid) != "unknown" && !alive(other.Process.Pid) {
+	if topologies.Birth(other.Process.Pid) != "unknown" && !topologies.Alive(other.Process.Pid) {
 		t.Error("a process was killed that only has a node's number")
 	}
 	ended.Process.Kill()

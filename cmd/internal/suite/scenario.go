@@ -184,6 +184,12 @@ func (s scenario) possible() error {
 	return nil
 }
 
+// Room is how much this machine bears: labs side by side, the files that a process may have open, and how many clients
+// those are enough for.
+func Room() (labs, files, clients int) {
+	return int(side()), descriptors(), (descriptors() - otherFiles) / perClient
+}
+
 const (
 	// perClient is the file descriptors of a herd's client: its own, and the balancer's two.
 	perClient = 3
