@@ -17,7 +17,7 @@ import (
 	"github.com/lbtest/lbtest/topologies"
 )
 
-// box is one container of this program, and what is known of its life.
+// box is one container, and what is known of its life.
 type box struct {
 	name   string // as errors call it
 	engine *client.Client
@@ -38,19 +38,21 @@ type life struct {
 	err    error              // why there is none
 }
 
-// newBox makes a container and starts it, with that address on the first network.
-func (r *runtime) newBox(ctx context.Context, name, mode string, first *link, at netip.Addr, o ...testcontainers.ContainerCustomizer) (*box, error) {
+// newBox makes a container of an image and starts it, in a mode of this program unless that is "", and with that address on the first network.
+func (r *runtime) newBox(ctx context.Context, name, image, mode string, first *link, at netip.Addr, o ...testcontainers.ContainerCustomizer) (*box, error) {
 	o = append(o,
 		testcontainers.WithLabels(r.labels()),
-		testcontainers.WithEnv(map[string]string{topologies.ModeVariable: mode}),
 		testcontainers.WithEndpointSettingsModifier(func(on map[string]*network.EndpointSettings) {
 			if settings, ok := on[first.name]; ok {
 				settings.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: at}
 			}
 		}),
 	)
+	if mode != "" {
+		o = append(o, testcontainers.WithEnv(map[string]string{topologies.ModeVariable: mode}))
+	}
 	b := &box{name: name, engine: r.engine}
-	made, err := testcontainers.Run(ctx, r.image, o...)
+	made, err := testcontainers.Run(ctx, image, o...)
 	b.made = made
 	if err != nil {
 		if made != nil {

@@ -77,11 +77,7 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 	}
 	var members []topologies.Member
 	for _, name := range b.Topology.Nodes() {
-		m := topologies.Member{Name: name, Host: on.at[name].String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
-		for _, listens := range b.Topology.Listens(name) {
-			m.Ports[listens] = ports[listens]
-		}
-		members = append(members, m)
+		members = append(members, memberOf(b, name, on.at[name]))
 	}
 	b = b.Directly(members)
 	d.accounts = b.Accounts()
@@ -93,6 +89,15 @@ func (d *deployment) start(ctx context.Context, b topologies.Build) error {
 	}
 	all.Wait()
 	return errors.Join(errs...)
+}
+
+// memberOf is where a node is that has an address to itself.
+func memberOf(b topologies.Build, name string, at netip.Addr) topologies.Member {
+	m := topologies.Member{Name: name, Host: at.String(), Dir: dataDir, Monitor: monitorPort, Ports: map[topologies.Link]int{}}
+	for _, listens := range b.Topology.Listens(name) {
+		m.Ports[listens] = ports[listens]
+	}
+	return m
 }
 
 // place gives the networks of the nodes.
@@ -170,8 +175,7 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 	if err != nil {
 		return nil, fmt.Errorf("placing node %s: %w", m.Name, err)
 	}
-	made, err := r.newBox(ctx, "node "+m.Name, r.options.Node, on, at,
-		testcontainers.WithCmd(r.options.Node, configFile),
+	made, err := r.newBox(ctx, "node "+m.Name, r.server.image, r.server.mode, on, at, append(r.server.options(),
 		testcontainers.WithFiles(filesOf(b, m, text)...),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.LogConfig.Type = "json-file" // whatever the engine's default is, this one can be read back
@@ -180,7 +184,7 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Target: dataDir})
 		}),
 		tcnetwork.WithNetworkName([]string{m.Name}, on.name),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}

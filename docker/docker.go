@@ -38,6 +38,7 @@ import (
 type Options struct {
 	Node  string                       // the mode (see topologies.ModeVariable) in which this program is a node, its configuration file the only argument
 	Check func(topologies.Build) error // what the server itself says of a build's configurations
+	Image string                       // of the nats-server that nodes are in the place of this program; "" for this program
 	Keep  bool                         // leave configurations and logs behind, a directory a deployment
 	Log   *slog.Logger                 // what happens to the containers; nil for nothing
 }
@@ -59,7 +60,8 @@ type runtime struct {
 	engine  *client.Client // nil until something is to be started, as is what follows
 	sweeper *sweeper
 	dir     string
-	image   string
+	image   string // of this program
+	server  server // that nodes are
 	closed  bool
 }
 
@@ -67,7 +69,13 @@ var _ topologies.Host = (*runtime)(nil)
 
 func (r *runtime) Name() string { return "docker" }
 
-func (r *runtime) Check(b topologies.Build) error { return r.options.Check(b) }
+// Check asks the server that is compiled in, and where nodes are another one, that as well, for what the user has given.
+func (r *runtime) Check(b topologies.Build) error {
+	if err := r.options.Check(b); err != nil || r.options.Image == "" || len(b.Tuning.Nats) == 0 {
+		return err
+	}
+	return r.checkElsewhere(b)
+}
 
 // Usable says whether an engine on this machine answers, and whether there is a program that its containers
 // could run.
@@ -86,6 +94,11 @@ func (r *runtime) Usable(ctx context.Context) error {
 	}
 	if info.Info.OSType != "linux" {
 		return fmt.Errorf("the Docker engine runs %s containers; Linux ones are needed", info.Info.OSType)
+	}
+	if r.options.Image != "" {
+		if err := r.fetch(ctx, engine); err != nil {
+			return err
+		}
 	}
 	_, err = findProgram(ctx)
 	return err
@@ -135,6 +148,7 @@ func reaped() bool {
 	// An engine answers in milliseconds, and one that does not is somebody else's to complain about.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
+	//lint:ignore SA1019 there is no other way to know which image it would ask for
 	_, err = engine.ImageInspect(ctx, testcontainers.ReaperDefaultImage)
 	return err == nil
 }
@@ -195,6 +209,9 @@ func (r *runtime) begin(ctx context.Context) error {
 	}
 	image, err := build(ctx, r.engine, r.dir)
 	if err != nil {
+		return err
+	}
+	if r.server, err = r.whichServer(ctx, image); err != nil {
 		return err
 	}
 	r.image = image

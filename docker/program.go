@@ -86,7 +86,7 @@ func (p *program) start(ctx context.Context, r *runtime, of topologies.Program) 
 	for _, shared := range p.ground.shared {
 		options = append(options, tcnetwork.WithNetworkName([]string{p.called}, shared.name))
 	}
-	b, err := r.newBox(ctx, "the balancer "+p.called, of.Mode, p.ground.front, p.addr, options...)
+	b, err := r.newBox(ctx, "the balancer "+p.called, r.image, of.Mode, p.ground.front, p.addr, options...)
 	if err != nil {
 		p.detach()
 		return err

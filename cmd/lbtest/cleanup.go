@@ -40,7 +40,7 @@ func (p *program) cleanup(ctx context.Context, asJSON bool) error {
 	var all []cleaned
 	var trouble []error
 	for _, r := range runtimes {
-		rt := p.runtime(r.name, false, slog.New(slog.DiscardHandler))
+		rt := p.runtime(r.name, nodeOptions{}, slog.New(slog.DiscardHandler))
 		done, err := tidy(ctx, rt)
 		done.Runtime = r.name
 		all = append(all, done)

@@ -98,7 +98,7 @@ func (p *program) doctor(ctx context.Context, asJSON bool) error {
 
 // examineNodes asks whether the main job can be done: nodes of this same program, on the loopback interface.
 func (p *program) examineNodes(ctx context.Context, c *checkup) {
-	rt := p.runtime(runtimes[0].name, false, slog.New(slog.DiscardHandler))
+	rt := p.runtime(runtimes[0].name, nodeOptions{}, slog.New(slog.DiscardHandler))
 	err := errors.Join(rt.Usable(ctx), rt.Close())
 	l, lerr := net.Listen("tcp", "127.0.0.1:0")
 	if lerr == nil {
@@ -125,7 +125,7 @@ func examineEngine(ctx context.Context, c *checkup) {
 	const name = "Docker engine"
 	e, err := docker.Examine(ctx)
 	if err == nil {
-		rt := runtimeCalled("docker").open(false, slog.New(slog.DiscardHandler))
+		rt := runtimeCalled("docker").open(nodeOptions{}, slog.New(slog.DiscardHandler))
 		err = errors.Join(rt.Usable(ctx), rt.Close())
 	}
 	c.have(name, fmt.Sprintf("%s at %s, API %s", e.Version, e.Host, e.API), err, "--runtime docker")

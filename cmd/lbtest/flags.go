@@ -65,6 +65,7 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	})
 	group(cmd, "How to test", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.runtime, "runtime", runtimes[0].name, "what runs the nodes, by its `NAME` (lbtest list runtimes)")
+		fs.StringVar(&f.NatsImage, "nats-image", "", "run the nodes from an `IMAGE` of any nats-server, as in nats:2.14, in the place of the one compiled in; with --runtime docker")
 		fs.StringVar(&f.TimeScale, "time-scale", "auto", "divide idle timeouts and pings by a `FACTOR` of 1 or more; 1 is real time; "+
 			"auto shortens what only waits; the report tells timers unscaled and losses as counted")
 		fs.Int64Var(&f.Seed, "seed", 0, "where everything random starts, a number `N`; the same seed gives the same plan (default: drawn, and printed)")
@@ -176,6 +177,9 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 func (f *runFlags) check() error {
 	if exist := namesOf(listRuntimes()); !slices.Contains(exist, f.runtime) {
 		return fmt.Errorf("--runtime: %w", unknown("runtime", f.runtime, exist))
+	}
+	if f.NatsImage != "" && f.runtime != "docker" {
+		return fmt.Errorf("--nats-image %s: images are run in containers only, and the runtime is %s: add --runtime docker", f.NatsImage, f.runtime)
 	}
 	return f.outFlags.check()
 }

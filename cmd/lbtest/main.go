@@ -25,8 +25,8 @@ func main() {
 	beNftables()
 	p := program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
-		runtime: func(name string, keep bool, log *slog.Logger) topologies.Runtime {
-			return runtimeCalled(name).open(keep, log)
+		runtime: func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime {
+			return runtimeCalled(name).open(o, log)
 		},
 		plan:     func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
 		endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) },
@@ -42,7 +42,7 @@ type program struct {
 	getenv   func(string) string
 	exit     func(code int) // at once, leaving the rest to the runtime's cleaner
 
-	runtime  func(name string, keep bool, log *slog.Logger) topologies.Runtime
+	runtime  func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime
 	plan     func(suite.Options) (plan, error)
 	endpoint func(suite.EndpointOptions) (plan, error)
 }

@@ -87,8 +87,8 @@ func (l *lab) run(args ...string) int {
 	p := program{
 		args: args, out: out, err: &l.log, exit: l.exit,
 		getenv: func(k string) string { return l.env[k] },
-		runtime: func(name string, keep bool, _ *slog.Logger) topologies.Runtime {
-			l.runtime = &fakeRuntime{name: name, keep: keep, err: l.closing, unusable: l.unusable}
+		runtime: func(name string, o nodeOptions, _ *slog.Logger) topologies.Runtime {
+			l.runtime = &fakeRuntime{name: name, keep: o.keep, err: l.closing, unusable: l.unusable}
 			return l.runtime
 		},
 		plan: func(o suite.Options) (plan, error) {

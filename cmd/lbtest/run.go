@@ -120,7 +120,7 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 	log := slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
 	o.Command = append([]string{"lbtest"}, p.args...)
 	o.Versions = versions()
-	o.Runtime = p.runtime(f.runtime, f.keep, log)
+	o.Runtime = p.runtime(f.runtime, nodeOptions{keep: f.keep, image: f.NatsImage}, log)
 	if f.runtime != runtimes[0].name {
 		// Asked for and impossible: said before anything else is looked at.
 		if err := o.Runtime.Usable(ctx); err != nil {

@@ -24,6 +24,7 @@ type Options struct {
 	Auth       string   // how clients log in; "": the usual way
 	Assert     []string // patterns
 	Runtime    topologies.Runtime
+	NatsImage  string        // what the runtime runs the nodes from, where that is not this program: for the report
 	TimeScale  string        // "auto", "" for auto, or a factor from 1 up
 	Seed       int64         // 0: one is drawn
 	RunTimeout time.Duration // 0: none

@@ -29,6 +29,7 @@ type run struct {
 	controls map[string]*outcome
 
 	mu      sync.Mutex
+	seen    servers
 	running map[string]bool // scenarios that have begun and are not told yet
 	done    int
 }
@@ -86,6 +87,9 @@ func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
 		defer cancel()
 	}
 	verdicts := r.verdicts(limited)
+	if seen := r.seen.String(); seen != "" {
+		p.options.Versions.NATSServer = seen // what was run, rather than what was built in
+	}
 	interrupted := ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled)
 	return p.report(verdicts, r.began, interrupted)
 }
@@ -192,6 +196,9 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			fresh.profile.Seed += int64(i) // another start, another chance
 			o.histories[i], errs[i] = fresh.run(ctx, r.plan.options.Runtime, r.start)
 			took[i] = time.Since(began)
+			r.mu.Lock()
+			r.seen.see(o.histories[i])
+			r.mu.Unlock()
 			if late, starved := assertions.Starved(o.histories[i]); starved {
 				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))
 			}

@@ -282,6 +282,9 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	if name := o.Runtime.Name(); name != defaultRuntime {
 		words = append(words, "--runtime", name)
 	}
+	if o.NatsImage != "" {
+		words = append(words, "--nats-image", o.NatsImage)
+	}
 	if s.from.given != "" {
 		words = append(words, "--profile", s.from.given)
 	}

@@ -120,6 +120,9 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if err := deployment.Ready(ctx); err != nil {
 		return h, fmt.Errorf("waiting for the nodes of %s: %w", l.topology.Name, err)
 	}
+	if err := identify(ctx, deployment.Nodes(), rec); err != nil {
+		return h, err
+	}
 	own := []proxies.Backend{{Name: assertions.CanaryFront, Addr: nest.Addr().String(), Monitor: health.Addr().String()}}
 	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own, assertions.SelfFront: own}); err != nil {
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
