@@ -17,6 +17,9 @@ type SourcePorts struct {
 	Count int           // towards each backend; 0 is Linux's 28232
 	Rest  time.Duration // how long a port rests after the balancer closed first; 0 is 60s
 	How   Ending        // of connections without a port, Close or Vanish; "" is Close
+
+	// system leaves ports to the system, whose network has as many; see Profile.SystemPorts.
+	system bool
 }
 
 const (
@@ -95,6 +98,9 @@ func (s SourcePorts) Scaled(float64) Behaviour { return s }
 
 // Start implements Behaviour.
 func (s SourcePorts) Start() Policy {
+	if s.system {
+		return systemPorts{how: cmp.Or(s.How, Close), count: s.count()}
+	}
 	return &ports{count: s.count(), rest: s.rest(), how: cmp.Or(s.How, Close), portBook: &portBook{pools: map[Backend]*portPool{}}}
 }
 

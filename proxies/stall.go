@@ -44,6 +44,13 @@ func (s Stall) Start() Policy {
 	return staller{d: s.For}
 }
 
+// Hold stalls the balancer for whoever stops its whole process, whose time passes meanwhile: its own timers stand still
+// until Release.
+func (b *Balancer) Hold() { b.event.Lock(); b.stall() }
+
+// Release ends what Hold began.
+func (b *Balancer) Release() { b.resume(); b.event.Unlock() }
+
 type staller struct {
 	admitsAll
 	d time.Duration

@@ -68,6 +68,7 @@ type obedient struct {
 	out      *speech
 	balancer *proxies.Balancer // nil before listen
 	striking sync.WaitGroup
+	held     bool
 	swallows []func() // give back addresses that answer nobody
 
 	mu      sync.Mutex
@@ -95,6 +96,10 @@ func (b *obedient) obey(o order) {
 		answer.Error = text(b.balancer.Unplug(o.Name))
 	case o.Do == doPlug:
 		answer.Error = text(b.balancer.Plug(o.Name))
+	case o.Do == doHold:
+		b.hold()
+	case o.Do == doRelease:
+		b.release()
 	case o.Do == doSwallow:
 		addr, release, err := unreachable("0.0.0.0", false)
 		answer.Addr, answer.Error = addr, text(err)
@@ -151,6 +156,21 @@ func (b *obedient) strike(id int) {
 	})
 }
 
+// hold and release are a stall for the time in which the whole process stands still.
+func (b *obedient) hold() {
+	if !b.held {
+		b.balancer.Hold()
+	}
+	b.held = true
+}
+
+func (b *obedient) release() {
+	if b.held {
+		b.balancer.Release()
+	}
+	b.held = false
+}
+
 func (b *obedient) close() error {
 	for _, release := range b.swallows {
 		release()
@@ -159,6 +179,7 @@ func (b *obedient) close() error {
 	if b.balancer == nil {
 		return nil
 	}
+	b.release()
 	err := b.balancer.Close() // ends an event under way
 	b.striking.Wait()
 	return err

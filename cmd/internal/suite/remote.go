@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/topologies"
@@ -41,6 +42,8 @@ const (
 	doRestore = "restore"
 	doUnplug  = "unplug"
 	doPlug    = "plug"
+	doHold    = "hold"    // stall, since the whole program is about to be stopped
+	doRelease = "release" // it goes on
 	doSwallow = "swallow" // take an address that answers nobody, until the end
 	doClose   = "close"
 )
@@ -63,7 +66,13 @@ type wireProfile struct {
 }
 
 func wired(p proxies.Profile, factor float64) *wireProfile {
-	return &wireProfile{Name: p.Name, Seed: p.Seed, Factor: factor, Settings: p.Stated()}
+	w := &wireProfile{Name: p.Name, Seed: p.Seed, Factor: factor}
+	for _, s := range p.Stated() {
+		if s.Setting != "stall" { // which is done to its program
+			w.Settings = append(w.Settings, s)
+		}
+	}
+	return w
 }
 
 // profile gives the profile back, scaled.
@@ -75,6 +84,7 @@ func (w *wireProfile) profile() (proxies.Profile, error) {
 			return p, err
 		}
 	}
+	p, _ = p.SystemPorts() // what its network is set to
 	return p.Scaled(w.Factor), nil
 }
 
@@ -83,6 +93,7 @@ type remote struct {
 	running topologies.Running
 	addrs   map[string]string
 	done    chan struct{} // closed when nothing more can be read
+	stall   time.Duration // that an event is to bring; 0 for none
 
 	mu      sync.Mutex
 	last    int
@@ -95,9 +106,14 @@ type remote struct {
 func openRemote(ctx context.Context, running topologies.Running, o opening, note func(proxies.Event)) (*remote, error) {
 	r := &remote{running: running, done: make(chan struct{}), waiting: map[int]chan message{}}
 	go r.read(note)
+	r.stall = o.profile.Duration("stall")
 	fronts := make([]proxies.Front, len(o.fronts))
+	_, sysctls := o.profile.SystemPorts()
 	for i, f := range o.fronts {
 		f.Listen = "0.0.0.0:0" // on every network that it is on
+		if sysctls != nil {
+			f.Listen = fmt.Sprintf("0.0.0.0:%d", listenFrom+i) // where ports are counted, none may be lost to a listener
+		}
 		fronts[i] = f
 	}
 	identity, err := wiredIdentity(o)
@@ -119,6 +135,10 @@ func openRemote(ctx context.Context, running topologies.Running, o opening, note
 	return r, nil
 }
 
+// listenFrom is the first port that a balancer with counted ports listens at. It has its network to itself, and 5000 and
+// up are in no range that SystemPorts makes but the very largest.
+const listenFrom = 5000
+
 func (r *remote) Addr(front string) string { return r.addrs[front] }
 
 func (r *remote) Serve(backends map[string][]proxies.Backend) error {
@@ -126,9 +146,36 @@ func (r *remote) Serve(backends map[string][]proxies.Backend) error {
 	return err
 }
 
+// Strike performs the events: a stall by stopping the whole program, all others by telling it.
 func (r *remote) Strike(ctx context.Context) error {
+	if r.stall > 0 {
+		if err := r.stand(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := r.tell(ctx, order{Do: doStrike})
 	return err
+}
+
+// stand has the program stand still for the time of a stall.
+func (r *remote) stand(ctx context.Context) error {
+	if _, err := r.tell(ctx, order{Do: doHold}); err != nil {
+		return err
+	}
+	over := time.NewTimer(r.stall)
+	defer over.Stop()
+	err := r.running.Pause()
+	if err == nil {
+		select {
+		case <-over.C:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-r.done: // it was killed meanwhile
+		}
+		err = errors.Join(err, r.running.Resume())
+	}
+	_, released := r.tell(context.Background(), order{Do: doRelease})
+	return errors.Join(err, released)
 }
 
 func (r *remote) Cut(conn string) bool {

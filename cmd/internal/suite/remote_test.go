@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,8 +55,8 @@ func (c *child) Name() string                { return "localhost" }
 func (c *child) Addr() string                { return "127.0.0.1" }
 func (c *child) Outside() string             { return "127.0.0.1" }
 func (c *child) Place(string) string         { return "127.0.0.1" }
-func (c *child) Pause() error                { return errors.ErrUnsupported }
-func (c *child) Resume() error               { return errors.ErrUnsupported }
+func (c *child) Pause() error                { return c.cmd.Process.Signal(syscall.SIGSTOP) }
+func (c *child) Resume() error               { return c.cmd.Process.Signal(syscall.SIGCONT) }
 func (c *child) Kill() error                 { return c.cmd.Process.Kill() }
 func (c *child) Close() error                { return errors.Join(c.in.Close(), c.cmd.Wait()) }
 
@@ -235,7 +236,7 @@ func TestABalancerElsewhereThatDiesIsMissed(t *testing.T) {
 }
 
 func TestAProfileSurvivesTheWire(t *testing.T) {
-	p := profileOf(t, "idle-timeout=20s", "idle-expiry=rst-on-next", "frontends=shared", "stall=12s", "balance=source-hash")
+	p := profileOf(t, "idle-timeout=20s", "idle-expiry=rst-on-next", "frontends=shared", "outage=12s", "balance=source-hash")
 	got, err := wired(p, 4).profile()
 	if err != nil {
 		t.Fatal(err)

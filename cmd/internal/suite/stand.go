@@ -45,7 +45,8 @@ func (l lab) settle(ctx context.Context, rt topologies.Runtime) (site, error) {
 	if !ok {
 		return at, nil
 	}
-	running, err := host.Run(ctx, topologies.Program{Mode: balancerMode, Networks: l.networks()})
+	_, sysctls := l.profile.SystemPorts()
+	running, err := host.Run(ctx, topologies.Program{Mode: balancerMode, Networks: l.networks(), Sysctls: sysctls})
 	if err != nil {
 		return at, err
 	}
@@ -111,7 +112,8 @@ func (s site) openBeside(ctx context.Context, name string, order opening) (stand
 		b, err := proxies.Listen(order.profile.Scaled(order.factor), order.fronts, unheard)
 		return stand{balancer: b}, err
 	}
-	running, err := s.runtime.(topologies.Host).Run(ctx, topologies.Program{Mode: balancerMode, Name: name, Beside: s.first})
+	_, sysctls := order.profile.SystemPorts()
+	running, err := s.runtime.(topologies.Host).Run(ctx, topologies.Program{Mode: balancerMode, Name: name, Sysctls: sysctls, Beside: s.first})
 	if err != nil {
 		return stand{}, err
 	}
