@@ -29,6 +29,8 @@ type Report struct {
 	Results   []Result           `json:"results"`
 	// Events is the path of the event file, if artifacts were asked for.
 	Events string `json:"events,omitempty"`
+	// Matrix is there if the scenarios are the cells of a matrix.
+	Matrix *Matrix `json:"matrix,omitempty"`
 }
 
 // Run says how the report came about, and all that is needed to do it again.
