@@ -19,8 +19,9 @@ import (
 type runFlags struct {
 	suite.Options
 	outFlags
-	runtime string
-	keep    bool
+	runtime   string
+	keep      bool
+	artifacts string // directory; empty: none
 }
 
 // outFlags is what happens with a report.
@@ -72,6 +73,7 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` labs side by side, one with JetStream counting as two (default: by the number of cores)")
 		fs.DurationVar(&f.RunTimeout, "run-timeout", 0, "end the run after a `DURATION`, as in 90s or 5m; what did not run by then is errored (default: none)")
 		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores (the stores of containers go with them)")
+		fs.StringVar(&f.artifacts, "artifacts", "", "a `DIR` for what verdicts rest on: events.jsonl, all that was seen, where the ids of the evidence are found, and report.json")
 		fs.BoolVar(&f.VerifyAdvice, "verify-advice", false, "apply each advice, run again, and say whether it helped")
 	})
 	outFlagsOf(cmd, &f.outFlags, "unsafe with --set or --profile, never for a sweep")

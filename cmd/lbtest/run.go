@@ -61,8 +61,13 @@ func (p *program) run(ctx context.Context, f *runFlags) error {
 	if err != nil {
 		return err
 	}
+	kept, err := artifactsIn(f.artifacts)
+	if err != nil {
+		return err
+	}
+	outputs = append(outputs, kept.sinks()...)
 	live := watch(p.err, p.screenOf(p.err, f.plain), f.quiet, f.verbose)
-	done, err := p.measure(ctx, f, live)
+	done, err := p.measure(ctx, f, live, kept)
 	live.end()
 	if err != nil {
 		return err
@@ -72,25 +77,7 @@ func (p *program) run(ctx context.Context, f *runFlags) error {
 
 // deliver writes the reports and ends the command with the code that they call for.
 func (p *program) deliver(done measured, f *outFlags, outputs []sink) error {
-	style := p.screenOf(p.out, f.plain).Style
-	style.Verbose = f.verbose
-	trouble := []error{done.trouble}
-	// stdout comes last: a reader who has had enough of it ends this process with SIGPIPE.
-	slices.SortStableFunc(outputs, func(a, b sink) int {
-		switch {
-		case a.path == stdout && b.path != stdout:
-			return 1
-		case a.path != stdout && b.path == stdout:
-			return -1
-		}
-		return 0
-	})
-	for _, s := range outputs {
-		if err := s.write(p.out, done.report, style); err != nil {
-			trouble = append(trouble, fmt.Errorf("writing report %s=%s: %w", s.format.Name, s.path, err))
-		}
-	}
-	ours := errors.Join(trouble...)
+	ours := errors.Join(done.trouble, p.render(done.report, f, outputs))
 	code := done.report.ExitCode(done.failOn)
 	switch {
 	case ours == nil && code == 0:
@@ -103,6 +90,29 @@ func (p *program) deliver(done measured, f *outFlags, outputs []sink) error {
 	return ended{code}
 }
 
+// render writes the reports.
+func (p *program) render(r report.Report, f *outFlags, outputs []sink) error {
+	style := p.screenOf(p.out, f.plain).Style
+	style.Verbose = f.verbose
+	// stdout comes last: a reader who has had enough of it ends this process with SIGPIPE.
+	slices.SortStableFunc(outputs, func(a, b sink) int {
+		switch {
+		case a.path == stdout && b.path != stdout:
+			return 1
+		case a.path != stdout && b.path == stdout:
+			return -1
+		}
+		return 0
+	})
+	var trouble []error
+	for _, s := range outputs {
+		if err := s.write(p.out, r, style); err != nil {
+			trouble = append(trouble, fmt.Errorf("writing report %s=%s: %w", s.format.Name, s.path, err))
+		}
+	}
+	return errors.Join(trouble...)
+}
+
 // measured is what came of a plan.
 type measured struct {
 	report  report.Report
@@ -111,7 +121,7 @@ type measured struct {
 }
 
 // measure makes the plan and runs it. Its error is the user's.
-func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (measured, error) {
+func (p *program) measure(ctx context.Context, f *runFlags, live *progress, kept *artifacts) (measured, error) {
 	level := slog.LevelWarn
 	if f.verbose || f.keep {
 		level = slog.LevelInfo // where the directories are that are kept
@@ -120,6 +130,9 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 	log := slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
 	o.Command = append([]string{"lbtest"}, p.args...)
 	o.Versions = versions()
+	if kept != nil {
+		o.Events = kept
+	}
 	o.Runtime = p.runtime(f.runtime, nodeOptions{keep: f.keep, image: f.NatsImage}, log)
 	if f.runtime != runtimes[0].name {
 		// Asked for and impossible: said before anything else is looked at.
@@ -143,8 +156,9 @@ func (p *program) measure(ctx context.Context, f *runFlags, live *progress) (mea
 	if release() {
 		done.report.Run.Interrupted = true
 	}
+	done.report.Events, done.trouble = kept.close()
 	if err := o.Runtime.Close(); err != nil {
-		done.trouble = fmt.Errorf("clearing away what the nodes left: %w", err)
+		done.trouble = errors.Join(done.trouble, fmt.Errorf("clearing away what the nodes left: %w", err))
 	}
 	return done, nil
 }

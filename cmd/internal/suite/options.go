@@ -6,6 +6,7 @@
 package suite
 
 import (
+	"io"
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
@@ -31,6 +32,7 @@ type Options struct {
 	Parallel   int           // labs side by side; 0: as many as the machine bears
 	// VerifyAdvice applies each scenario's advice and runs it again.
 	VerifyAdvice bool
+	Events       io.Writer       // where all that the labs saw is written, as JSON lines; nil: nowhere
 	Command      []string        // for the report
 	Versions     report.Versions // of the parts this program was built from
 }

@@ -21,7 +21,7 @@ func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) repo
 		s := report.Scenario{Name: v.scenario.name, Topology: v.scenario.topology.Name, Settings: v.scenario.settings,
 			Profile: v.scenario.from.profile.Name, Source: v.scenario.source(), Unverified: v.scenario.unverified(), Notes: v.scenario.notes,
 			NATS: said(v.scenario.nats), Client: v.scenario.client.Said(), Auth: v.scenario.login(), Verdict: v.worst(), Flaky: v.flaky, TimeScale: 1,
-			Because: v.because(), Reproduce: v.scenario.reproduce(o, p.seed), Reason: v.reason()}
+			Because: v.because(), Reproduce: v.scenario.reproduce(o, p.seed), Reason: v.reason(), Pictures: v.pictures()}
 		for _, l := range v.scenario.labs {
 			s.TimeScale = max(s.TimeScale, l.factor)
 		}

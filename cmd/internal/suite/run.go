@@ -25,6 +25,7 @@ type run struct {
 	slots *semaphore.Weighted
 	start starting
 	all   int64
+	book  book
 	// controls are by lab.key; only the goroutine that begins scenarios touches them.
 	controls map[string]*outcome
 
@@ -62,6 +63,8 @@ type result struct {
 	flaky     bool
 	manner    string // of expiry, where several were tried
 	link      string // that it was judged on, where several are balanced
+	start     int    // the fresh start that the finding is of
+	drawn     *drawn // nil where nothing wants to be explained
 }
 
 // side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
@@ -78,6 +81,7 @@ func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
 	if p.options.Parallel > 0 {
 		r.all = int64(p.options.Parallel)
 	}
+	r.book.to = p.options.Events
 	r.slots = semaphore.NewWeighted(r.all)
 	r.start = make(starting, runtime.NumCPU())
 	limited := ctx
@@ -199,6 +203,7 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			r.mu.Lock()
 			r.seen.see(o.histories[i])
 			r.mu.Unlock()
+			r.book.enter(fresh, began, o.histories[i], errs[i])
 			if late, starved := assertions.Starved(o.histories[i]); starved {
 				r.note("%s was short of CPU: a node answered up to %s late", l, late.Round(time.Millisecond))
 			}
@@ -299,21 +304,22 @@ func judge(l lab, o, control outcome) []result {
 		} else if err := control.excludes(a); err != nil {
 			res.finding = errored("the control failed: %v", err)
 		} else {
-			res.finding, res.proved = o.worst(a, control)
+			res.finding, res.start, res.proved = o.worst(a, control)
 		}
 		res.marginal = res.finding.Marginal || res.finding.Verdict == assertions.Errored
 		results = append(results, res)
 	}
+	o.draw(l, results)
 	return results
 }
 
-// worst is an assertion's worst finding over the fresh starts, and whether the fault was proved in each.
-func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertions.Finding, proved bool) {
+// worst is an assertion's worst finding over the fresh starts, that start, and whether the fault was proved in each.
+func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertions.Finding, start int, proved bool) {
 	for i, h := range o.histories {
 		h.Control = &control.histories[0]
 		if unproved := assertions.Proved(h); len(unproved) > 0 {
 			slices.Sort(unproved)
-			return errored("the fault was not proved: %s", unproved[0]), false
+			return errored("the fault was not proved: %s", unproved[0]), i, false
 		}
 		for j, f := range a.Judge(h.Of(a.Observe)) {
 			if f.Unseen {
@@ -322,11 +328,11 @@ func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertion
 				f = errored("this machine was too busy to tell: a healthy node answered up to %s late (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			if (i == 0 && j == 0) || f.Verdict.Worse(worst.Verdict) {
-				worst = f
+				worst, start = f, i
 			}
 		}
 	}
-	return worst, true
+	return worst, start, true
 }
 
 func errored(format string, args ...any) assertions.Finding {

@@ -46,7 +46,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	defer started()
 	rec := assertions.NewRecorder()
 	terms := l.terms()
-	defer func() { h = rec.History(terms) }()
+	var hidden []string
+	defer func() {
+		h = rec.History(terms)
+		redact(h.Events, hidden)
+	}()
 
 	var who owners
 	fronts := []proxies.Front{{Name: assertions.CanaryFront}, {Name: assertions.ProbedFront, Keepalive: terms.Probe},
@@ -69,6 +73,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if err != nil {
 		return h, errors.Join(err, at.close())
 	}
+	hidden = made.hidden()
 	profile := l.profile
 	profile.Identity = made.balancer
 	balancer, err := at.open(ctx, opening{profile, l.factor, fronts, made.authority}, func(e proxies.Event) { rec.Add(translate(rec, e)) })
