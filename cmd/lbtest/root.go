@@ -24,7 +24,19 @@ func (p *program) root() *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	p.runs(cmd)
-	cmd.AddCommand(p.runCommand(), p.validateCommand(), p.balancerCommand(), p.listCommand(), p.explainCommand(), p.doctorCommand(), p.cleanupCommand(), p.schemaCommand(), p.completionCommand(), p.versionCommand())
+	cmd.AddCommand(
+		p.runCommand(),
+		p.validateCommand(),
+		p.balancerCommand(),
+		p.reportCommand(),
+		p.listCommand(),
+		p.explainCommand(),
+		p.doctorCommand(),
+		p.cleanupCommand(),
+		p.schemaCommand(),
+		p.completionCommand(),
+		p.versionCommand(),
+	)
 	cmd.SetArgs(p.args)
 	cmd.SetOut(p.out)
 	cmd.SetErr(p.err)

@@ -37,6 +37,22 @@ func TestRenderingsAreAsReviewed(t *testing.T) {
 		{"endpoint.txt", "text", sampleEndpoint(), plain},
 		{"endpoint.json", "json", sampleEndpoint(), Style{}},
 		{"profiles.json", "json", sampleProfiles(), Style{}},
+		{"pictured.json", "json", samplePictured(), Style{}},
+		{"sweep.junit.xml", "junit", sampleSweep(), Style{}},
+		{"matrix.junit.xml", "junit", sampleMatrix(), Style{}},
+		{"pictured.junit.xml", "junit", samplePictured(), Style{}},
+		{"sweep.md", "markdown", sampleSweep(), Style{}},
+		{"matrix.md", "markdown", sampleMatrix(), Style{}},
+		{"pictured.md", "markdown", samplePictured(), Style{}},
+		{"endpoint.md", "markdown", sampleEndpoint(), Style{}},
+		{"sweep.html", "html", sampleSweep(), Style{}},
+		{"matrix.html", "html", sampleMatrix(), Style{}},
+		{"pictured.html", "html", samplePictured(), Style{}},
+		{"endpoint.html", "html", sampleEndpoint(), Style{}},
+		{"sweep.csv", "csv", sampleSweep(), Style{}},
+		{"sweep.jsonl", "jsonl", sampleSweep(), Style{}},
+		{"sweep.prom", "prometheus", sampleSweep(), Style{}},
+		{"matrix.prom", "prometheus", sampleMatrix(), Style{}},
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			f, ok := Find(c.format)

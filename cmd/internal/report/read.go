@@ -1,19 +1,26 @@
 package report
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/lbtest/lbtest/assertions"
 )
 
-// Read parses a saved report. Fields it does not know are ignored, as later versions may add some; a report
-// of another schema, or one that contradicts itself, is refused with an error that says where.
+// Read parses a saved report, JSON or HTML, which holds it as well. Fields it does not know are ignored, as later
+// versions may add some; a report of another schema, or one that contradicts itself, is refused with an error that says
+// where.
 func Read(from io.Reader) (Report, error) {
 	var r Report
+	from, err := unwrapped(from)
+	if err != nil {
+		return Report{}, fmt.Errorf("reading the report: %w", err)
+	}
 	d := json.NewDecoder(from)
 	if err := d.Decode(&r); err != nil {
 		return Report{}, fmt.Errorf("reading the report: %w", atWhere(err))
@@ -26,6 +33,27 @@ func Read(from io.Reader) (Report, error) {
 	}
 	r.fill()
 	return r, nil
+}
+
+// unwrapped is the report in a page, or what is no page as it is.
+func unwrapped(from io.Reader) (io.Reader, error) {
+	buffered := bufio.NewReader(from)
+	if start, _ := buffered.Peek(len(doctype)); string(start) != doctype {
+		return buffered, nil
+	}
+	page, err := io.ReadAll(buffered)
+	if err != nil {
+		return nil, err
+	}
+	_, data, ok := strings.Cut(string(page), dataBegins)
+	if !ok {
+		return nil, errors.New("this page holds no report")
+	}
+	data, _, ok = strings.Cut(data, dataEnds)
+	if !ok {
+		return nil, errors.New("it ends in the middle")
+	}
+	return strings.NewReader(data), nil
 }
 
 // atWhere turns the decoder's errors into what a person can act upon.

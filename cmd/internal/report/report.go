@@ -101,6 +101,8 @@ type Scenario struct {
 	Reproduce string `json:"reproduce"`
 	// Reason says why a scenario was skipped or errored.
 	Reason string `json:"reason,omitempty"`
+	// Pictures show what led to the findings, one for each lab that led to some.
+	Pictures []Picture `json:"pictures,omitempty"`
 }
 
 // Fact is something found out about an endpoint.

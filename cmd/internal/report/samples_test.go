@@ -233,8 +233,78 @@ func sampleEndpoint() Report {
 	return New(run, []Scenario{s}, results)
 }
 
+// sampleMatrix has cells before several topologies, and each kind of difference from a baseline.
+func sampleMatrix() Report {
+	var b builder
+	expect := Comparison{File: "baseline.txt", NewFailures: []Change{}, Fixed: []Change{}, StillFailing: []Change{}, NewlySkipped: []Change{}}
+	for _, c := range []struct {
+		topology, profile string
+		is                assertions.Verdict
+		change            *[]Change
+		was               assertions.Verdict
+	}{
+		{"clients-behind-lb", "acme-l4", assertions.Safe, nil, ""},
+		{"routes-behind-lb", "acme-l4", assertions.Unsafe, &expect.NewFailures, assertions.Safe},
+		{"gateways-behind-lb", "acme-l4", assertions.Risky, &expect.StillFailing, assertions.Risky},
+		{"clients-behind-lb", "acme-edge", assertions.Unsafe, &expect.StillFailing, assertions.Unsafe},
+		{"routes-behind-lb", "acme-edge", assertions.Safe, &expect.Fixed, assertions.Unsafe},
+		{"websocket-behind-lb", "acme-edge", assertions.Skipped, &expect.NewlySkipped, assertions.Safe},
+		{"gateways-behind-lb", "acme-edge", assertions.Errored, nil, ""},
+	} {
+		s := b.scenario(c.is, 20, "idle-timeout=60s")
+		s.Name, s.Topology, s.Profile = c.topology+"/"+c.profile, c.topology, c.profile
+		s.Reproduce = "lbtest --topology " + c.topology + " --profile " + c.profile + " --seed 7"
+		switch c.is {
+		case assertions.Safe:
+			b.result(stay, c.is, "no connection was closed in 5 min", closes(0))
+		case assertions.Risky:
+			b.result(stay, c.is, "12 connections closed a minute", closes(12))
+		case assertions.Unsafe:
+			b.result(loss, c.is, "118 of 1,000 messages never arrived", Measure{"messages_lost", 118, "count"})
+			s.Advice = []Advice{{Target: "nats-server", Text: "ping_interval: 20s"}}
+		case assertions.Skipped:
+			s.Reason = "acme-edge speaks no HTTP"
+		case assertions.Errored:
+			s.Reason = "starting node n2: it did not open its monitoring port in 10 s"
+		}
+		if c.change != nil {
+			*c.change = append(*c.change, Change{s.Name, c.was, c.is})
+		}
+	}
+	r := New(sampleRun("matrix", "--suite", "smoke", "--baseline", "baseline.txt"), b.scenarios, b.results)
+	r.Matrix = &Matrix{Suite: "smoke", Shard: "1/2", WallS: 151, CPUS: 210, BoundS: 112.5, Baseline: &expect}
+	return r
+}
+
+// samplePictured has a lab that led to findings drawn with every kind of lane, and quotes from the outside that would do
+// harm where they are not escaped.
+func samplePictured() Report {
+	var b builder
+	s := b.scenario(assertions.Unsafe, 15.3, "stall=6s")
+	s.Advice = []Advice{{Target: "load-balancer", Text: "keep pauses below 2 s\n# from 3 s on election timers begin to run out"}}
+	b.result(quorum, assertions.Unsafe, `n1 logged "<script>alert(1)</script> | \"quoted\" & 'so on'" @everybody`, Measure{"ack_gap", 6.2, "s"})
+	b.result(mesh, assertions.Safe, "all 12 routes of 3 servers were there after 0.3 s", Measure{"formed_after", 0.31, "s"})
+	b.results[0].Evidence = []string{"lab4/e549", "lab4/e550"}
+	at := func(f float64) Seconds { return Seconds(f * float64(time.Second)) }
+	span := func(from, to float64, state, what string) Span { return Span{at(from), at(to), state, what} }
+	s = &b.scenarios[0]
+	s.Pictures = []Picture{{Findings: []string{quorum}, Since: "stall", From: at(-2), To: at(12), TimeScale: 15.3, Lanes: []Lane{
+		{Kind: "lab", Of: "the lab", Spans: []Span{span(-2, -1, "quiet", "quiet spell 1")}, Marks: []Mark{{at(0), "stall begins", "lab4/e543"}, {at(6), "stall is over", "lab4/e677"}}},
+		{Kind: "balancer", Of: "load balancer", Spans: []Span{span(0, 6, "less", "holds all bytes and new connections")}, Marks: []Mark{{at(0), "stall", "lab4/e544"}}},
+		{Kind: "canary", Of: "canary", Marks: []Mark{{at(6.02), "canary: held on chatting after 6s", "lab4/e678"}}},
+		{Kind: "link", Of: "to n1", Spans: []Span{span(-2, 6, "fine", "8 connections"), span(6, 7.1, "less", "3 of 8 connections"), span(7.1, 12, "fine", "8 connections")}},
+		{Kind: "client", Of: "app <b>1</b>", Spans: []Span{span(-2, 5, "fine", "connected to n1"), span(5, 12, "gone", `without a connection: "EOF" <img src=x onerror=alert(1)>`)}},
+		{Kind: "leader", Of: "the meta group", Spans: []Span{span(-2, 5.3, "fine", "n2 leads (term 2)"), span(5.3, 6.4, "gone", "no leader"), span(6.4, 12, "fine", "n3 leads (term 3)")}},
+		{Kind: "evidence", Of: "evidence", Marks: []Mark{{at(5.3), "server: raft at n3", "lab4/e549"}, {at(5.4), "server: raft at n2", "lab4/e550"}}},
+	}}}
+	r := New(sampleRun("--topology", "routes-behind-lb", "--set", "stall=6s", "--artifacts", "out"), b.scenarios, b.results)
+	r.Events = "out/events.jsonl"
+	return r
+}
+
 func samples() map[string]Report {
 	return map[string]Report{
+		"matrix": sampleMatrix(), "pictured": samplePictured(),
 		"sweep": sampleSweep(), "safe": sampleSafe(), "interrupted": sampleInterrupted(),
 		"errored": sampleErrored(), "verified": sampleVerified(), "profiles": sampleProfiles(), "endpoint": sampleEndpoint(),
 	}

@@ -32,10 +32,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 	if st.Width <= 0 {
 		st.Width = defaultWidth
 	}
-	p := &page{Style: st, r: r, by: map[string][]Result{}}
-	for _, s := range r.Results {
-		p.by[s.Scenario] = append(p.by[s.Scenario], s)
-	}
+	p := newPage(r, st)
 	p.headline()
 	p.facts()
 	p.table()
@@ -60,12 +57,31 @@ func writeText(w io.Writer, r Report, st Style) error {
 	return nil
 }
 
-// page is a text report that is being written.
+// page is a report that is being written for people: what the renderings for them have in common, and the text so far.
 type page struct {
 	Style
 	r   Report
 	by  map[string][]Result // results by scenario
 	out strings.Builder
+}
+
+func newPage(r Report, st Style) *page {
+	p := &page{Style: st, r: r, by: map[string][]Result{}}
+	for _, s := range r.Results {
+		p.by[s.Scenario] = append(p.by[s.Scenario], s)
+	}
+	return p
+}
+
+// topologies are those of the scenarios, each once.
+func (p *page) topologies() []string {
+	var all []string
+	for _, s := range p.r.Scenarios {
+		if !slices.Contains(all, s.Topology) {
+			all = append(all, s.Topology)
+		}
+	}
+	return all
 }
 
 func (p *page) line(s string) { p.out.WriteString(strings.TrimRight(s, " ") + "\n") }
@@ -82,14 +98,7 @@ func (p *page) field(indent int, name, value string) {
 
 func (p *page) headline() {
 	run := p.r.Run
-	var topologies []string
-	for _, s := range p.r.Scenarios {
-		if !slices.Contains(topologies, s.Topology) {
-			topologies = append(topologies, s.Topology)
-		}
-	}
-	parts := []string{"lbtest " + run.Versions.LBTest}
-	parts = append(parts, topologies...)
+	parts := append([]string{"lbtest " + run.Versions.LBTest}, p.topologies()...)
 	if !p.outside() { // whose servers are among the facts, and where nothing is random
 		parts = append(parts, run.Runtime+" nats-server "+run.Versions.NATSServer, fmt.Sprintf("seed %d", run.Seed))
 	}
@@ -357,20 +366,25 @@ func (p *page) sweep() bool {
 func (p *page) which() {
 	first := true
 	for _, v := range []assertions.Verdict{assertions.Safe, assertions.Risky, assertions.Unsafe} {
-		var found [][]pair
-		for _, s := range p.r.Scenarios {
-			if s.Verdict == v {
-				found = append(found, p.pairs(s))
-			}
-		}
-		if len(found) > 0 {
+		if found := p.whichOf(v); found != "" {
 			if first {
 				p.line("")
 			}
 			first = false
-			p.field(0, word(v), brief(found))
+			p.field(0, word(v), found)
 		}
 	}
+}
+
+// whichOf names the scenarios with a verdict, in few words; "" where there are none.
+func (p *page) whichOf(v assertions.Verdict) string {
+	var found [][]pair
+	for _, s := range p.r.Scenarios {
+		if s.Verdict == v {
+			found = append(found, p.pairs(s))
+		}
+	}
+	return brief(found)
 }
 
 // label is a scenario's name, without the topology where there is only one.
@@ -385,12 +399,52 @@ func (p *page) label(s Scenario) string {
 
 func (p *page) verdict() {
 	v := p.r.Verdict
+	p.line("")
+	p.line(p.paint(v, strings.ToUpper(string(v))) + "  " + p.counts())
+}
+
+// counts says how many scenarios have each verdict.
+func (p *page) counts() string {
 	var counts []string
 	for _, w := range []assertions.Verdict{assertions.Safe, assertions.Risky, assertions.Unsafe, assertions.Skipped, assertions.Errored} {
 		counts = append(counts, fmt.Sprintf("%d %s", p.r.Summary.Count(w), w))
 	}
-	p.line("")
-	p.line(p.paint(v, strings.ToUpper(string(v))) + "  " + plural(p.r.Summary.Total(), "scenario") + ": " + strings.Join(counts, ", "))
+	return plural(p.r.Summary.Total(), "scenario") + ": " + strings.Join(counts, ", ")
+}
+
+// sentence says what the verdict of the run means for whoever reads nothing else.
+func (p *page) sentence() string {
+	var said []string
+	for _, v := range []struct {
+		verdict   assertions.Verdict
+		one, many string
+	}{
+		{assertions.Unsafe, "breaks a promise", "break a promise"}, {assertions.Errored, "could not be judged", "could not be judged"},
+		{assertions.Risky, "holds at a cost", "hold at a cost"}, {assertions.Safe, "is safe", "are safe"}, {assertions.Skipped, "was skipped", "were skipped"},
+	} {
+		switch n := p.r.Summary.Count(v.verdict); {
+		case n == 1:
+			said = append(said, "1 "+v.one)
+		case n > 1:
+			said = append(said, fmt.Sprintf("%d %s", n, v.many))
+		}
+	}
+	text := strings.Join(p.topologies(), ", ") + ". "
+	switch {
+	case p.outside() && len(p.r.Scenarios) == 1:
+		text = strings.TrimPrefix(p.r.Scenarios[0].Name, "endpoint/") + ", looked at from outside. "
+	case len(p.r.Scenarios) == 1:
+		text = p.r.Scenarios[0].Name + ". "
+	}
+	if len(p.r.Scenarios) != 1 {
+		text += "Of " + plural(p.r.Summary.Total(), "scenario") + ": " + strings.Join(said, ", ") + "."
+	} else if because := p.r.Scenarios[0].Because; len(because) > 0 {
+		text += because[0]
+	}
+	if p.r.Run.Interrupted {
+		text += " The run was interrupted: only what was measured until then is reported."
+	}
+	return clean(text)
 }
 
 // word is a verdict as it stands in the text: what wants attention is in capitals, so that it is found

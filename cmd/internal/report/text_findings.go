@@ -108,20 +108,13 @@ func (p *page) findings() {
 // promise writes what one assertion promised and what was seen instead. Of several scenarios the worst one
 // is quoted; the others are counted, and quoted as well in a verbose report.
 func (p *page) promise(f finding, name string) {
-	var seen []Result
-	for _, s := range f.scenarios {
-		for _, res := range p.broken(s) {
-			if res.Assertion == name {
-				seen = append(seen, res)
-			}
-		}
-	}
+	seen := p.seen(f, name)
 	if len(seen) == 0 {
 		p.field(2, "seen", name) // one of the scenario's sentences
 		return
 	}
 	p.field(2, "promised", fmt.Sprintf("%s (%s)", seen[0].Promise, name))
-	alike := !slices.ContainsFunc(seen, func(res Result) bool { return res.Got != seen[0].Got })
+	alike := alike(seen)
 	switch {
 	case alike:
 		p.field(2, "seen", seen[0].Got)
@@ -138,6 +131,24 @@ func (p *page) promise(f finding, name string) {
 			p.timeline(res)
 		}
 	}
+}
+
+// seen are the results of an assertion that did not hold, the worst scenario's first.
+func (p *page) seen(f finding, name string) []Result {
+	var seen []Result
+	for _, s := range f.scenarios {
+		for _, res := range p.broken(s) {
+			if res.Assertion == name {
+				seen = append(seen, res)
+			}
+		}
+	}
+	return seen
+}
+
+// alike reports whether the same was seen in all of them.
+func alike(seen []Result) bool {
+	return !slices.ContainsFunc(seen, func(res Result) bool { return res.Got != seen[0].Got })
 }
 
 // timeline writes what happened around a finding: a heading for each group, and a line for each moment.
@@ -173,6 +184,13 @@ func (p *page) advice(f finding, i int) {
 			p.line("              " + clean(l))
 		}
 	}
+	if said := f.tried(i); said != "" {
+		p.line("            " + said)
+	}
+}
+
+// tried says whether the i-th advice of a group helped; "" where that was not tried.
+func (f finding) tried(i int) string {
 	tried, helped := 0, 0
 	for _, s := range f.scenarios {
 		if v := s.Advice[i].Verified; v != nil {
@@ -184,17 +202,23 @@ func (p *page) advice(f finding, i int) {
 	}
 	switch {
 	case tried == 0:
+		return ""
 	case helped == tried:
-		p.line("            verified: safe when applied")
+		return "verified: safe when applied"
 	case helped == 0:
-		p.line("            tried: did not help")
-	default:
-		p.line(fmt.Sprintf("            verified in %d of %d settings: safe when applied; did not help in the others", helped, tried))
+		return "tried: did not help"
 	}
+	return fmt.Sprintf("verified in %d of %d settings: safe when applied; did not help in the others", helped, tried)
+}
+
+// unjudgedFor is what was skipped or errored for one reason.
+type unjudgedFor struct {
+	Verdict          assertions.Verdict
+	What, Why, Which string
 }
 
 // leftOut explains the assertions that were skipped in scenarios which were judged otherwise.
-func (p *page) leftOut() {
+func (p *page) leftOut() []unjudgedFor {
 	judged := map[string]bool{}
 	for _, s := range p.r.Scenarios {
 		judged[s.Name] = p.outside() || s.Verdict != assertions.Skipped && s.Verdict != assertions.Errored
@@ -214,22 +238,22 @@ func (p *page) leftOut() {
 		}
 		times[why]++
 	}
+	var all []unjudgedFor
 	for _, why := range reasons {
-		p.line("")
 		what := plural(times[why], "result") + " in scenarios that other assertions judged"
 		if p.outside() {
 			what = plural(times[why], "promise")
 		}
-		p.line(p.Word(assertions.Skipped, widest) + " " + what)
-		p.field(2, "why", why)
-		p.field(2, "which", strings.Join(names[why], " · "))
+		all = append(all, unjudgedFor{assertions.Skipped, what, why, clean(strings.Join(names[why], " · "))})
 	}
+	return all
 }
 
-// unjudged explains what was skipped and what errored, one line a reason.
-func (p *page) unjudged() {
+// reasons explains what was skipped and what errored, one for each reason.
+func (p *page) reasons() []unjudgedFor {
+	var all []unjudgedFor
 	if len(p.r.Scenarios) > 1 || p.outside() {
-		p.leftOut() // the table of a single scenario has them
+		all = p.leftOut() // the table of a single scenario has them
 	}
 	for _, v := range []assertions.Verdict{assertions.Skipped, assertions.Errored} {
 		var reasons []string
@@ -245,11 +269,19 @@ func (p *page) unjudged() {
 			names[why] = append(names[why], p.pairs(s))
 		}
 		for _, why := range reasons {
-			p.line("")
-			p.line(p.Word(v, widest) + " " + plural(len(names[why]), "scenario"))
-			p.field(2, "why", why)
-			p.field(2, "which", brief(names[why]))
+			all = append(all, unjudgedFor{v, plural(len(names[why]), "scenario"), why, brief(names[why])})
 		}
+	}
+	return all
+}
+
+// unjudged writes what was skipped and what errored.
+func (p *page) unjudged() {
+	for _, u := range p.reasons() {
+		p.line("")
+		p.line(p.Word(u.Verdict, widest) + " " + u.What)
+		p.field(2, "why", u.Why)
+		p.field(2, "which", u.Which)
 	}
 }
 

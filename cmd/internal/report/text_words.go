@@ -199,6 +199,15 @@ func clean(s string) string {
 	}, s)
 }
 
+// cleanLines is clean of a text that may have several lines.
+func cleanLines(s string) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	for i, l := range lines {
+		lines[i] = clean(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 var plainly = strings.NewReplacer(
 	"·", "|", "→", "->", "←", "<-", "≥", ">=", "≤", "<=", "×", "x", "–", "-", "—", "-", "…", "...",
 	"“", `"`, "”", `"`, "‘", "'", "’", "'", "µ", "u", "±", "+/-")
