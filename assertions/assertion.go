@@ -21,8 +21,8 @@ type Assertion struct {
 	Promise string
 	// Explain tells an operator why it matters and how the measured numbers come about.
 	Explain string
-	// Speaks names the LB settings that can break the promise; a run judges the assertions that speak
-	// of a setting it was given.
+	// Speaks names the LB settings, and the limits of nodes, that can break the promise; a run judges the assertions that
+	// speak of one it was given.
 	Speaks []string
 	// Links names the balanced link kinds that the promise is about: it is judged where one of them is.
 	Links []string
@@ -42,7 +42,7 @@ type Assertion struct {
 	// Absolute promises are judged without the control: what a control shows does not excuse a run.
 	Absolute bool
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
-	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:" or "client:", KEY=VALUE.
+	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", "client:" or "node:", KEY=VALUE.
 	Hostile []string
 	// Unbroken says why no balancer is known that breaks the promise, in the place of Hostile. A test then
 	// breaks it by hand on real servers: a judge that has never said no is not trusted.

@@ -46,6 +46,7 @@ type Advice struct {
 	Nats   map[string]string // --nats KEY=VALUE that tries it
 	Set    map[string]string // --set SETTING=VALUE that tries it
 	Client map[string]string // --client KEY=VALUE that tries it
+	Node   map[string]string // --node KEY=VALUE that tries it
 }
 
 // Worst returns the worst verdict among findings, Skipped if there are none.

@@ -17,6 +17,8 @@ type Observation struct {
 	Own bool
 	// Crowd brings as many clients as Terms.Clients says.
 	Crowd bool
+	// Uncontrolled is held against nothing: without a balancer it would be the same.
+	Uncontrolled bool
 	// Rotates takes every node out of rotation by itself, and gives it its drain time.
 	Rotates bool
 	// Takes estimates how long it watches, besides its event; nil is a few seconds.

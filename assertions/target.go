@@ -84,6 +84,10 @@ type Control interface {
 	Stop(node string) error
 	Kill(node string) error
 	Start(ctx context.Context, node string) error
+	// Used asks the kernel what a node uses of its limits; false where nobody knows. Exhausted reports whether its latest
+	// run was ended by the kernel for want of memory; such a node can be started again.
+	Used(ctx context.Context, node string) (Use, bool)
+	Exhausted(node string) bool
 }
 
 // Group is nodes that belong together: a cluster joined by routes, or the leaf nodes of one, which are servers of their own.
@@ -103,6 +107,7 @@ type Terms struct {
 	Clusters []Group // of those nodes; nil for one cluster of all
 	Fronts   string  // per-node or shared
 	Clients  int     // connections the operator expects at once
+	Limits   Limits  // of every node
 	PoolSize int     // pooled route connections a pair
 	// Dedicated is how many accounts have a connection of their own a pair; the system account is one.
 	Dedicated int

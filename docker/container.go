@@ -36,6 +36,8 @@ type life struct {
 	forget context.CancelFunc // ends the watching
 	code   int64              // its exit code; valid after gone
 	err    error              // why there is none
+	// exhausted is whether the kernel ended it for want of memory; valid after gone.
+	exhausted bool
 }
 
 // newBox makes a container of an image and starts it, in a mode of this program unless that is "", and with that address on the first network.
@@ -75,6 +77,7 @@ func (b *box) watch() *life {
 		select {
 		case how := <-end.Result:
 			l.code = how.StatusCode
+			l.exhausted = b.wasExhausted(l.code)
 		case l.err = <-end.Error:
 		}
 	}()
@@ -94,6 +97,9 @@ func (l *life) over() bool {
 func (l *life) how() string {
 	if l.err != nil {
 		return "its end was not seen: " + l.err.Error()
+	}
+	if l.exhausted {
+		return fmt.Sprintf("the kernel killed it for want of memory (exit status %d); raise --node memory, or see what lbtest explain memory says", l.code)
 	}
 	return fmt.Sprintf("exit status %d", l.code)
 }

@@ -175,6 +175,10 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 	if err != nil {
 		return nil, fmt.Errorf("placing node %s: %w", m.Name, err)
 	}
+	enforced, err := r.enforce(ctx, b.Limits)
+	if err != nil {
+		return nil, err
+	}
 	made, err := r.newBox(ctx, "node "+m.Name, r.server.image, r.server.mode, on, at, append(r.server.options(),
 		testcontainers.WithFiles(filesOf(b, m, text)...),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
@@ -184,6 +188,8 @@ func (r *runtime) newNode(ctx context.Context, b topologies.Build, m topologies.
 			h.Mounts = append(h.Mounts, mount.Mount{Type: mount.TypeVolume, Target: dataDir})
 		}),
 		tcnetwork.WithNetworkName([]string{m.Name}, on.name),
+		testcontainers.WithEnv(b.Limits.Environment()),
+		testcontainers.WithHostConfigModifier(enforced),
 	)...)
 	if err != nil {
 		return nil, err

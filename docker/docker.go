@@ -71,6 +71,7 @@ func (r *runtime) Name() string { return "docker" }
 
 // Check asks the server that is compiled in, and where nodes are another one, that as well, for what the user has given.
 func (r *runtime) Check(b topologies.Build) error {
+	b.Limits = topologies.Limits{} // which containers have, whatever the servers' own parser runs in
 	if err := r.options.Check(b); err != nil || r.options.Image == "" || len(b.Tuning.Nats) == 0 {
 		return err
 	}

@@ -29,6 +29,7 @@ type Build struct {
 	Tuning     Tuning
 	Identity   *Identity // what TLS shows to clients; nil where the servers speak none
 	Logins     Logins
+	Limits     Limits  // of every node
 	JetStream  bool    // off in scaled labs: Raft's timers cannot be scaled
 	Behind     Running // what the nodes share their networks with, on a Host; nil for a balancer in this process
 }

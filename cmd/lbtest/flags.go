@@ -58,6 +58,8 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 			"without it and --profile the settings that matter are swept (lbtest list settings)")
 		fs.StringArrayVar(&f.Nats, "nats", nil, "one `KEY=VALUE` of the nats-server configuration, dots in keys, as in cluster.ping_interval=8s; "+
 			"repeatable; KEY=none takes away what the lab would set; NAME:KEY=VALUE addresses one cluster")
+		fs.StringArrayVar(&f.Node, "node", nil, "one limit of every node, `KEY=VALUE`: memory=64MiB, cpus=0.5 (both with --runtime docker) or gomemlimit=48MiB; "+
+			"repeatable; without --set and --profile the question is what such nodes bear (lbtest list limits)")
 		fs.StringArrayVar(&f.Client, "client", nil, "one `KEY=VALUE` of the clients, as in ping-interval=30s; repeatable")
 		fs.StringVar(&f.Auth, "auth", "", "how clients log in, by its `NAME`: password, token, nkey, creds or mtls (default: password; mtls with tls.verify_and_map)")
 		fs.IntVar(&f.Clients, "clients", 100, "how many client connections are expected at once, a number `N`: ports, caps and herds are judged for that many")

@@ -16,6 +16,9 @@ import (
 // Check reads the configuration of each node as the node would, and starts nothing. Each --nats setting
 // is also tried alone, so that an objection can be laid to the setting that draws it.
 func (r *runtime) Check(b topologies.Build) (err error) {
+	if beyond := b.Limits.Enforced(); len(beyond) > 0 {
+		return fmt.Errorf("--node %s: child processes share this machine, and nothing keeps one to a limit of its own; add --runtime docker", strings.Join(beyond, " --node "))
+	}
 	dir := ""
 	if b.Identity != nil { // whose files the server's parser opens
 		if dir, err = os.MkdirTemp("", prefix); err != nil {

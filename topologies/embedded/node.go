@@ -23,6 +23,7 @@ type node struct {
 	member  topologies.Member
 	program string
 	config  string
+	environ []string // of its process
 	cleaner *cleaner
 	slog    *slog.Logger
 
@@ -46,7 +47,11 @@ func newNode(b topologies.Build, m topologies.Member, program string, c *cleaner
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration of node %s: %w", m.Name, err)
 	}
-	return &node{member: m, program: program, config: config, cleaner: c, slog: log.With("node", m.Name)}, nil
+	environ := os.Environ()
+	for name, value := range b.Limits.Environment() {
+		environ = append(environ, name+"="+value)
+	}
+	return &node{member: m, program: program, config: config, environ: environ, cleaner: c, slog: log.With("node", m.Name)}, nil
 }
 
 // writeFiles makes the node's directory and puts there what its configuration refers to.
@@ -100,7 +105,7 @@ func (n *node) Start(ctx context.Context) error {
 		return fmt.Errorf("starting node %s: opening its log: %w", n.Name(), err)
 	}
 	defer log.Close()
-	p, err := launch(n.program, n.config, n.member.Dir, log, n.ended)
+	p, err := launch(n.program, n.config, n.member.Dir, n.environ, log, n.ended)
 	if err != nil {
 		return fmt.Errorf("starting node %s: %w", n.Name(), err)
 	}

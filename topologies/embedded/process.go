@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	goruntime "runtime"
+	"slices"
 	"sync/atomic"
 )
 
@@ -23,7 +24,7 @@ type process struct {
 
 // launch starts a node process and returns once it runs, with its log appended to the file. ended is
 // called when it is gone.
-func launch(program, config, dir string, log *os.File, ended func(*process)) (*process, error) {
+func launch(program, config, dir string, environ []string, log *os.File, ended func(*process)) (*process, error) {
 	lifeline, lifelineEnd, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -38,7 +39,7 @@ func launch(program, config, dir string, log *os.File, ended func(*process)) (*p
 
 	cmd := exec.Command(program)
 	cmd.Args = []string{processName, nodeWord, config}
-	cmd.Env = append(os.Environ(), guard+"="+nodeWord)
+	cmd.Env = append(slices.Clone(environ), guard+"="+nodeWord)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{lifeline, statusEnd} // lifelineFile and statusFile

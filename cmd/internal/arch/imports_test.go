@@ -65,7 +65,7 @@ var owners = map[string][]owner{
 	"golang.org/x/term":                           {{pkg: "cmd/lbtest"}},
 	"go.yaml.in/yaml/v4":                          {{pkg: "proxies/profiles"}},
 	"github.com/jedib0t/go-pretty/v6":             {{pkg: "cmd/internal/report"}},
-	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}, {pkg: "assertions"}},
+	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}, {pkg: "assertions"}, {pkg: "topologies", files: []string{"limits.go"}}},
 	"github.com/agnivade/levenshtein": { // what a mistyped name was meant for
 		{pkg: "proxies", files: []string{"values.go"}}, {pkg: "topologies/embedded", files: []string{"keys.go"}},
 		{pkg: "assertions", files: []string{"near.go"}}, {pkg: "cmd/lbtest", files: []string{"near.go"}}},

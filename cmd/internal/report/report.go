@@ -88,6 +88,7 @@ type Scenario struct {
 	Settings map[string]string  `json:"settings"`
 	NATS     map[string]string  `json:"nats"`
 	Client   map[string]string  `json:"client"`
+	Node     map[string]string  `json:"node,omitempty"` // limits of every node
 	Auth     string             `json:"auth,omitempty"` // how clients log in; "" for user and password
 	Verdict  assertions.Verdict `json:"verdict"`
 	// Flaky marks a verdict that changed when the scenario was repeated; the worse one is kept.

@@ -22,7 +22,8 @@ type lab struct {
 	nats       []topologies.KeyValue
 	client     assertions.ClientTuning // in real time
 	factor     float64
-	clients    int // connections the operator expects at once
+	clients    int               // connections the operator expects at once
+	limits     topologies.Limits // of every node
 	security   assertions.Security
 	judged     []assertions.Assertion
 	proves     map[string]string // the settings whose faults this lab proves
@@ -112,6 +113,11 @@ func (l lab) jetStream() bool {
 
 func (l lab) quiet() bool {
 	return slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe.Alone })
+}
+
+// uncontrolled reports whether the lab's promises are held against nothing, and need no control.
+func (l lab) uncontrolled() bool {
+	return len(l.judged) > 0 && !slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return !a.Absolute || !a.Observe.Uncontrolled })
 }
 
 // crowd reports whether as many clients connect as are expected.
@@ -212,13 +218,13 @@ func (l lab) key() string {
 	if l.crowd() {
 		clients = l.clients
 	}
-	return fmt.Sprint(l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.factor, l.cut, l.group(), l.jetStream(), l.security)
+	return fmt.Sprint(l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.limits, l.factor, l.cut, l.group(), l.jetStream(), l.security)
 }
 
 func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }
 
 func (l lab) build(fronts map[topologies.Front]string) topologies.Build {
-	return topologies.Build{Topology: l.topology, Fronts: fronts, JetStream: l.jetStream(), Logins: topologies.Logins{Mode: topologies.AuthMode(l.security.Auth)},
+	return topologies.Build{Topology: l.topology, Fronts: fronts, Limits: l.limits, JetStream: l.jetStream(), Logins: topologies.Logins{Mode: topologies.AuthMode(l.security.Auth)},
 		Tuning: topologies.Tuning{Nats: l.nats, Factor: l.factor}}
 }
 
@@ -239,6 +245,7 @@ func (l lab) terms() assertions.Terms {
 	reconnect, reconnects := client.Reconnecting()
 	terms := assertions.Terms{
 		Topology: l.topology.Name, Security: l.security, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Clusters: groups(l.topology), Fronts: l.fronts, Clients: l.clients,
+		Limits:     assertions.Limits{Memory: l.limits.Memory, GoMemLimit: l.limits.GoMemLimit, CPUs: l.limits.CPUs},
 		ServerPing: l.scaled(pings.Interval), ServerPingMax: pings.Max, ClientPing: l.scaled(clientPing), ClientPingMax: clientPingMax,
 		ClientTimeout: client.Timeout(), ProxyProtocol: l.build(nil).ProxyProtocol(),
 		Reconnect: reconnect, Reconnects: reconnects,

@@ -16,7 +16,7 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	judged := chosen
 	if judged == nil {
 		for _, a := range assertions.All() {
-			if a = a.Over(string(s.topology.Balanced[0])); crosses(s.topology, a) && slices.ContainsFunc(s.order, a.SpeaksOf) {
+			if a = a.Over(string(s.topology.Balanced[0])); crosses(s.topology, a) && (slices.ContainsFunc(s.order, a.SpeaksOf) || s.limited(a)) {
 				judged = append(judged, a)
 			}
 		}
@@ -92,6 +92,16 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 	s.labs = s.eachManner(s.labs)
 }
 
+// limited reports whether a promise can be broken by a limit that nodes were given.
+func (s scenario) limited(a assertions.Assertion) bool {
+	for name := range s.limits.Said() {
+		if a.SpeaksOf(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // promised leaves out what is not promised under these settings, and says so where it was asked for.
 func (s *scenario) promised(all, chosen []assertions.Assertion) []assertions.Assertion {
 	terms := s.lab(nil, 1).terms()
@@ -146,7 +156,7 @@ func (s scenario) build() topologies.Build {
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
-	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, limits: s.limits, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
 	if l.fronts == "shared" && s.balances(topologies.Routes) {
 		l.starts = luckyStarts
 	}

@@ -57,6 +57,32 @@ func (l levers) Start(ctx context.Context, node string) error {
 	return l.regain(node, func(n topologies.Node) error { return n.Start(ctx) })
 }
 
+// Used and Exhausted implement assertions.Control.
+
+func (l levers) Used(ctx context.Context, node string) (assertions.Use, bool) {
+	kept, ok := l.limited(node)
+	if !ok {
+		return assertions.Use{}, false
+	}
+	used, err := kept.Used(ctx)
+	return assertions.Use{Memory: used.Memory, Limit: used.Limit, Throttled: used.Throttled, Faults: used.Faults}, err == nil
+}
+
+func (l levers) Exhausted(node string) bool {
+	kept, ok := l.limited(node)
+	return ok && kept.Exhausted()
+}
+
+// limited is a node whose runtime keeps it to its limits.
+func (l levers) limited(node string) (topologies.Limited, bool) {
+	n, err := l.node(node)
+	if err != nil {
+		return nil, false
+	}
+	kept, ok := n.(topologies.Limited)
+	return kept, ok
+}
+
 // fate is how a node-fault begins and how it ends.
 func (l levers) fate(ctx context.Context, fault, node string) (falls, rises func() error) {
 	start := func() error { return l.Start(ctx, node) }

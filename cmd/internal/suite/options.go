@@ -21,6 +21,7 @@ type Options struct {
 	Set        []string // SETTING=VALUE, on top of each profile
 	Nats       []string // KEY=VALUE
 	Client     []string // KEY=VALUE
+	Node       []string // KEY=VALUE, limits of every node
 	Clients    int      // connections that are expected at once; 0: the usual number
 	Auth       string   // how clients log in; "": the usual way
 	Assert     []string // patterns

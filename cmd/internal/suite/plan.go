@@ -49,6 +49,10 @@ func NewPlan(o Options) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	limits, err := topologies.ParseLimits(o.Node)
+	if err != nil {
+		return p, fmt.Errorf("--node %w", err)
+	}
 	var nats []topologies.KeyValue
 	for _, given := range o.Nats {
 		kv, err := topologies.ParseKeyValue(given)
@@ -71,7 +75,7 @@ func NewPlan(o Options) (Plan, error) {
 	}
 	for _, t := range tops {
 		for _, jetStream := range []bool{true, false} {
-			build, err := checkable(topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, JetStream: jetStream}, auth)
+			build, err := checkable(topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, Limits: limits, JetStream: jetStream}, auth)
 			if err != nil {
 				return p, err
 			}
@@ -85,7 +89,7 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				all := common{nats, client, o.Clients, auth}
+				all := common{nats, client, o.Clients, auth, limits}
 				var own []string
 				if p.Sweep() {
 					if settings, all, own, err = configured(settings, all); err != nil {
@@ -113,8 +117,11 @@ func NewPlan(o Options) (Plan, error) {
 // usualClients is how many client connections are expected where nothing is said: the contract's default.
 const usualClients = 100
 
-// Sweep reports whether the run asks which settings are safe, rather than about one configuration.
-func (p Plan) Sweep() bool { return len(p.options.Set)+len(p.options.Profiles) == 0 }
+// Sweep reports whether the run asks which settings are safe, rather than about one configuration. Limits of nodes are
+// one as well: what they bear, behind a balancer that only forwards.
+func (p Plan) Sweep() bool {
+	return len(p.options.Set)+len(p.options.Profiles)+len(p.options.Node) == 0
+}
 
 // Seed is the run's seed: the one given, or the one drawn.
 func (p Plan) Seed() int64 { return p.seed }

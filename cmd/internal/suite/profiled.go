@@ -44,7 +44,7 @@ func findProfiles(given []string) ([]origin, error) {
 }
 
 // scenario begins a scenario with what the profile states.
-func (f origin) scenario(t topologies.Topology, given []string) scenario {
+func (f origin) scenario(t topologies.Topology, given []string, limits topologies.Limits) scenario {
 	s := scenario{topology: t, from: f, profile: usual(t), settings: map[string]string{}}
 	parts := given
 	if f.given != "" {
@@ -55,7 +55,7 @@ func (f origin) scenario(t topologies.Topology, given []string) scenario {
 			s.order = append(s.order, stated.Setting)
 		}
 	}
-	s.name = t.Name + "/" + strings.Join(parts, ",")
+	s.name = t.Name + "/" + strings.Join(slices.Concat(parts, limits.Pairs()), ",")
 	return s
 }
 

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) repo
 	for _, v := range verdicts {
 		s := report.Scenario{Name: v.scenario.name, Topology: v.scenario.topology.Name, Settings: v.scenario.settings,
 			Profile: v.scenario.from.profile.Name, Source: v.scenario.source(), Unverified: v.scenario.unverified(), Notes: v.scenario.notes,
-			NATS: said(v.scenario.nats), Client: v.scenario.client.Said(), Auth: v.scenario.login(), Verdict: v.worst(), Flaky: v.flaky, TimeScale: 1,
+			NATS: said(v.scenario.nats), Client: v.scenario.client.Said(), Node: v.scenario.limits.Said(), Auth: v.scenario.login(), Verdict: v.worst(), Flaky: v.flaky, TimeScale: 1,
 			Because: v.because(), Reproduce: v.scenario.reproduce(o, p.seed), Reason: v.reason(), Pictures: v.pictures()}
 		for _, l := range v.scenario.labs {
 			s.TimeScale = max(s.TimeScale, l.factor)
@@ -97,7 +98,7 @@ func (v verdict) reason() string {
 	case v.worst() == assertions.Skipped && len(v.scenario.left) > 0:
 		return v.scenario.left[0].why
 	case v.worst() == assertions.Skipped:
-		return "no assertion speaks of " + strings.Join(v.scenario.order, ", ") + " on " + v.scenario.topology.Name
+		return "no assertion speaks of " + strings.Join(append(slices.Clone(v.scenario.order), slices.Sorted(maps.Keys(v.scenario.limits.Said()))...), ", ") + " on " + v.scenario.topology.Name
 	}
 	return ""
 }

@@ -156,8 +156,13 @@ func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done fu
 	labs := make([]*outcome, len(s.labs))
 	controls := make([]*outcome, len(s.labs))
 	for i, l := range s.labs {
-		controls[i] = r.control(ctx, l, wg)
+		if !l.uncontrolled() {
+			controls[i] = r.control(ctx, l, wg)
+		}
 		labs[i] = r.launch(ctx, l, wg, started)
+		if controls[i] == nil {
+			controls[i] = labs[i] // which its judges do not look at
+		}
 	}
 	wg.Go(func() {
 		v := verdict{scenario: s}
@@ -371,7 +376,7 @@ func (r *run) again(ctx context.Context, verdicts []verdict, side int, which fun
 		room <- struct{}{}
 		// A control that failed in the crowd gets another chance as well.
 		for _, l := range v.scenario.labs {
-			c := l.control()
+			c := l.control() // an uncontrolled lab's never ran
 			if o := r.controls[c.key()]; o != nil && o.over() && amiss(c, *o) != nil {
 				delete(r.controls, c.key())
 			}

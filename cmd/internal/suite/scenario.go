@@ -25,9 +25,10 @@ type scenario struct {
 	nats     []topologies.KeyValue
 	client   assertions.ClientTuning
 	auth     topologies.AuthMode
-	clients  int      // connections the operator expects at once
-	notes    []string // what is to be known about what was asked
-	mute     []string // settings of the profile that cannot act here, or that nothing here can reach
+	limits   topologies.Limits // of every node
+	clients  int               // connections the operator expects at once
+	notes    []string          // what is to be known about what was asked
+	mute     []string          // settings of the profile that cannot act here, or that nothing here can reach
 	labs     []lab
 	skip     string // why nothing of it can be judged
 	left     []left // assertions that cannot be judged, each with its reason
@@ -45,12 +46,13 @@ type common struct {
 	client  assertions.ClientTuning
 	clients int
 	auth    topologies.AuthMode
+	limits  topologies.Limits
 }
 
 // newView is a configuration of a topology as its first balanced link is judged.
 func newView(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
-	s := from.scenario(t, given)
-	s.nats, s.client, s.clients, s.auth = all.nats, all.client, all.clients, all.auth
+	s := from.scenario(t, given, all.limits)
+	s.nats, s.client, s.clients, s.auth, s.limits = all.nats, all.client, all.clients, all.auth, all.limits
 	s.profile.Seed = seed
 	for _, pair := range given {
 		name, value, ok := strings.Cut(pair, "=")
@@ -223,6 +225,10 @@ func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenari
 	if err != nil {
 		return s, err
 	}
+	limits, err := s.limits.With(a.Node)
+	if err != nil {
+		return s, err
+	}
 	given := slices.Clone(s.given)
 	if given == nil {
 		for _, name := range s.top {
@@ -250,7 +256,7 @@ func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenari
 		}
 		keys = append(slices.DeleteFunc(keys, func(o topologies.KeyValue) bool { return o.Key == kv.Key && o.Group == kv.Group }), kv)
 	}
-	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth}, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth, limits}, s.assertions(), wanted, seed)
 }
 
 // login is how clients log in, where it is not the usual way.
@@ -290,6 +296,9 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	}
 	for _, name := range s.top {
 		words = append(words, "--set", name+"="+s.settings[name])
+	}
+	for _, pair := range s.limits.Pairs() {
+		words = append(words, "--node", pair)
 	}
 	for _, kv := range s.nats {
 		words = append(words, "--nats", kv.String())

@@ -85,7 +85,7 @@ func newScenario(t topologies.Topology, from origin, given []string, all common,
 // joined puts the views of a topology together.
 func joined(t topologies.Topology, from origin, given []string, parts []scenario) scenario {
 	s := parts[0]
-	s.topology, s.name = t, from.scenario(t, given).name
+	s.topology, s.name = t, from.scenario(t, given, parts[0].limits).name
 	s.notes, s.labs, s.left, s.skip, s.given = nil, nil, nil, "", given
 	s.settings, s.order, s.top = map[string]string{}, nil, nil
 	var skipped []string

@@ -52,7 +52,7 @@ func (r *run) trials(verdicts []verdict) []trial {
 			continue
 		}
 		for _, a := range v.advice() {
-			if len(a.Nats)+len(a.Set)+len(a.Client) == 0 {
+			if len(a.Nats)+len(a.Set)+len(a.Client)+len(a.Node) == 0 {
 				continue
 			}
 			changed, err := v.scenario.with(a, wanted, r.plan.seed)
