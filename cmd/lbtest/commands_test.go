@@ -147,7 +147,7 @@ func TestSchemaIsThatOfTheReport(t *testing.T) {
 func TestHelpNamesEveryFlagOnce(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"run", "--help"}} {
 		got := output(t, args...)
-		for _, flag := range strings.Fields("topology set nats client assert time-scale seed parallel run-timeout keep verify-advice " +
+		for _, flag := range strings.Fields("topology set nats client assert time-scale seed parallel run-timeout keep artifacts verify-advice " +
 			"report json fail-on quiet verbose no-color") {
 			if n := strings.Count(got, "      --"+flag+" "); n != 1 {
 				t.Errorf("%v names --%s %d times", args, flag, n)

@@ -55,8 +55,22 @@ func completeRun(cmd *cobra.Command) {
 		"report":     completeReport,
 		"fail-on":    words(report.FailOn()...),
 		"time-scale": words("auto", "1"),
+		"artifacts":  directories,
 	}
 	completeFlags(cmd, values)
+}
+
+// completeOut does the same for what only renders.
+func completeOut(cmd *cobra.Command) {
+	completeFlags(cmd, map[string]func(string) ([]cobra.Completion, cobra.ShellCompDirective){
+		"report":  completeReport,
+		"fail-on": words(report.FailOn()...),
+	})
+}
+
+// directories are the shell's to complete.
+func directories(string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
 // completeValidate does the same for a look at an endpoint.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -386,9 +387,60 @@ func stalled(t *testing.T, u user) {
 }
 
 func idled(t *testing.T, u user) {
-	got := u.run(t, time.Minute, "--topology", "routes-behind-lb", "--set", "idle-timeout=5s", "--assert", "core/no-loss-when-quiet-then-busy")
+	dir := t.TempDir()
+	got := u.run(t, time.Minute, "--topology", "routes-behind-lb", "--set", "idle-timeout=5s", "--assert", "core/no-loss-when-quiet-then-busy", "--artifacts", dir)
 	if got.code != 1 || !strings.Contains(got.stdout, "UNSAFE") || !strings.Contains(got.stdout, "ping_interval") {
 		t.Errorf("exit %d, want 1 with what is unsafe and an advice\n%s%s", got.code, got.stderr, got.stdout)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "report.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resolved(t, u.checked(t, string(text)))
+}
+
+// looksSecret is what no report and no event file may hold: seeds, JWTs, private keys, passwords in URLs.
+var looksSecret = regexp.MustCompile(`\bS[ACNOUX][A-Z2-7]{56}\b|\beyJ[\w-]+\.[\w-]+\.|PRIVATE KEY|://[^/@\s"\[]+@`)
+
+// resolved fails unless the ids that a report quotes are those of events in its file, once each, and a finding has a
+// picture that shows them.
+func resolved(t *testing.T, r report.Report) {
+	t.Helper()
+	text, err := os.ReadFile(r.Events)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := looksSecret.Find(text); found != nil {
+		t.Errorf("%s holds %s", r.Events, found)
+	}
+	times := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		var e struct{ ID string }
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatalf("%s: %v", line, err)
+		}
+		times[e.ID]++
+	}
+	var quoted, shown []string
+	for _, res := range r.Results {
+		quoted = append(quoted, res.Evidence...)
+	}
+	for _, s := range r.Scenarios {
+		for _, p := range s.Pictures {
+			for _, l := range p.Lanes {
+				for _, m := range l.Marks {
+					shown = append(shown, m.Event)
+				}
+			}
+		}
+	}
+	if len(quoted) == 0 || len(shown) == 0 {
+		t.Errorf("%d events are quoted, %d shown", len(quoted), len(shown))
+	}
+	for _, id := range append(quoted, shown...) {
+		if times[id] != 1 {
+			t.Errorf("event %q is %d times in %s", id, times[id], r.Events)
+		}
 	}
 }
 

@@ -29,6 +29,7 @@ func (p *program) reportCommand() *cobra.Command {
 	}
 	var f outFlags
 	outFlagsOf(cmd, &f, report.FailOnNever)
+	completeOut(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error { return p.rerender(args[0], &f) }
 	return cmd
 }
