@@ -29,20 +29,16 @@ func (t Terms) part(percent int64) int64 {
 	return max(1, t.Limits.Memory*percent/100/mebibyte) * mebibyte
 }
 
-// softer has the garbage collector begin before the kernel kills.
-func softer(t Terms) []Advice {
-	limit := unspaced(t.part(75))
-	if t.Limits.Memory == 0 || t.Limits.GoMemLimit > 0 && t.Limits.GoMemLimit <= t.part(80) {
-		return nil // it does
-	}
-	return []Advice{{Target: "nats-server", Text: "GOMEMLIMIT=" + limit + " in its environment  # three quarters of the container's memory; the rest is for what is not Go's heap",
-		Node: map[string]string{"gomemlimit": limit}}}
-}
-
-// larger is a container with more memory.
-func larger(t Terms) Advice {
-	more := unspaced(4 * t.Limits.Memory)
-	return Advice{Target: "nats-server", Text: "a container with more memory: " + more + " would be four times as much", Node: map[string]string{"memory": more}}
+// thrifty is what a server must be told so that it fits into its container: all of it together, since any one by itself leaves
+// the others.
+func thrifty(t Terms) Advice {
+	// A server needs some 25 MiB for itself, its program's pages included, and what waits for a client is copied on its way:
+	// of a container of 64 MiB a quarter is left for streams in memory, and an eighth for one client that does not read.
+	store, pending, soft := unspaced(t.part(25)), unspaced(t.part(12)), unspaced(t.part(75))
+	a := Advice{Target: "nats-server", Nats: map[string]string{"jetstream.max_memory_store": store, "max_pending": pending}, Node: map[string]string{"gomemlimit": soft}}
+	a.Text = fmt.Sprintf("jetstream { max_memory_store: %q }, max_pending: %q, and GOMEMLIMIT=%s in its environment  # for a container of %s, at which it does not look by itself",
+		store, pending, soft, unspaced(t.Limits.Memory))
+	return a
 }
 
 // burstAdvice is what lets nodes outlive a burst.
@@ -50,18 +46,10 @@ func burstAdvice(t Terms) []Advice {
 	if t.Limits.Memory == 0 {
 		return []Advice{{Target: "nats-server", Text: "more CPU for its container: what waits, waits in memory"}}
 	}
-	// Of what is not taken by the server itself, some 25 MiB, half is for what waits; the other half is for copies and garbage.
-	pending := t.part(12)
-	advice := []Advice{{Target: "nats-server", Text: fmt.Sprintf("max_pending: %q  # what may wait for one client, 64 MiB by default; beyond it the client is closed as a slow consumer", unspaced(pending)),
-		Nats: map[string]string{"max_pending": unspaced(pending)}}}
-	return append(append(advice, softer(t)...), larger(t))
+	return []Advice{thrifty(t), {Target: "client", Text: "subscribers that read at once, and what takes them long in a queue of their own"}}
 }
 
 // fittingAdvice keeps JetStream within a container's memory.
 func fittingAdvice(t Terms) []Advice {
-	// Half of the container's memory is not enough where that is 64 MiB: the server itself takes some 25 of them.
-	store := unspaced(t.part(25))
-	advice := []Advice{{Target: "nats-server", Text: fmt.Sprintf("jetstream { max_memory_store: %q }  # JetStream does not look at the container's limit", store),
-		Nats: map[string]string{"jetstream.max_memory_store": store}}}
-	return append(append(advice, softer(t)...), Advice{Target: "client", Text: "streams in files, whose messages a node need not hold"})
+	return []Advice{thrifty(t), {Target: "client", Text: "streams in files, whose messages a node need not hold"}}
 }

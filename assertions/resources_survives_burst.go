@@ -31,8 +31,9 @@ func init() {
 var everyLink = []string{"clients", "websocket", "routes", "gateways", "leafnodes"}
 
 func judgeBurst(h History) []Finding {
+	_, begun := h.First(Lab, "burst-begin")
 	sent, ok := h.First(Client, "burst")
-	if !ok {
+	if !ok || !begun {
 		return unseen("no burst was sent")
 	}
 	if why := unkept(h); why != "" {

@@ -171,7 +171,8 @@ var units = map[string]string{
 	"connections_ended": "connections", "longest_without_service": "s", "messages_missed": "messages", "clients_unserved": "clients",
 	"all_connected_after": "s", "connections_missing": "connections", "connections_ended_silently": "connections", "interest_after": "s",
 	"longest_gap_plain": "s", "longest_gap_queue": "s", "longest_gap_request": "s",
-	"steps":                    "restarts",
+	"steps": "restarts",
+	"burst": "MiB", "burst_took": "s", "memory_used": "MiB", "memory_limit": "MiB", "jetstream_may_use": "MiB", "stored": "MiB", "throttled": "periods",
 	"publishes_unacknowledged": "messages", "streams_unusable": "streams", "routes_past_the_balancer": "routes",
 }
 
@@ -250,6 +251,8 @@ func safeTimelines() map[string]History {
 		"jetstream/mirror-catches-up":       {Terms: twoClusters(), Events: mirrored(100, 0.5)},
 		"links/resync-overhead":             {Terms: struckBy("stall", 1), Events: weighedOnce()},
 		"jetstream/meta-leader-stable":      {Terms: struckBy("stall", 1), Events: line(led(1, "_meta_", 1), strike(5, 6), on(12, Client, "flowing"))},
+		"resources/survives-burst":          {Terms: limitedTo(64), Events: bursts(64, on(4, Client, "arrived", node("n1"), mib(64), took(2)))},
+		"resources/jetstream-fits-limit":    {Terms: limitedTo(64), Events: fills(36, on(9, Client, "refused", node("n2"), mib(36), why("insufficient resources")))},
 		"websocket/upgrades":                {Terms: threeNodes(), Events: line(on(1, Client, "upgraded"))},
 		"websocket/frames-arrive-whole":     {Terms: threeNodes(), Events: framesOf(10)},
 	}

@@ -2,7 +2,9 @@ package proxies
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 )
 
 // Setting describes one thing that can be set about a balancer.
@@ -94,4 +96,21 @@ func byRow(a, b Behaviour) int { return row(a) - row(b) }
 func row(b Behaviour) int {
 	r, _ := blankFor(b.Settings()[0].Name)
 	return r.row
+}
+
+// another is where one SETTING=VALUE ends and the next begins.
+var another = regexp.MustCompile(`,(?:[a-z]+:)?[a-z]+(?:-[a-z]+)*=`)
+
+// Pairs gives each SETTING=VALUE of a list with commas between, such as "bandwidth=1MB/s,burst=8MB". A pattern is the user's
+// own text: a comma in it is part of it, and nothing follows it.
+func Pairs(list string) []string {
+	var pairs []string
+	for {
+		name, _, _ := strings.Cut(list, "=")
+		at := another.FindStringIndex(list)
+		if at == nil || strings.HasSuffix(name, "inspection-pattern") {
+			return append(pairs, list)
+		}
+		pairs, list = append(pairs, list[:at[0]]), list[at[0]+1:]
+	}
 }

@@ -54,7 +54,9 @@ func Render(b Build, m Member) (string, error) {
 	b.renderAccounts(root, cluster)
 	if b.JetStream {
 		root.set(quote(filepath.Join(m.Dir, "jetstream")), "", "jetstream", "store_dir")
-		root.set(maxMemoryStore, "Set, because the default is most of the machine, for each node again.", "jetstream", "max_memory_store")
+		if b.Limits.Memory == 0 { // otherwise what the server takes by itself is the question
+			root.set(maxMemoryStore, "Set, because the default is most of the machine, for each node again.", "jetstream", "max_memory_store")
+		}
 		root.set(maxFileStore, "", "jetstream", "max_file_store")
 		if b.Topology.leaves() {
 			domain := cluster.Name

@@ -24,6 +24,7 @@ type Limits struct {
 type Limit struct {
 	Name, Values string
 	About        string // in a line
+	Example      string // as --node takes it
 	Explain      string // for whoever wants to set it
 	enforced     bool   // by the kernel, for which a node must be in a container
 	value        func(Limits) string
@@ -40,7 +41,7 @@ const slightest = 0.01
 func NodeLimits() []Limit {
 	return []Limit{
 		{
-			Name: "memory", Values: "BYTES", About: "what a node's container may use; the kernel kills a node that needs more", enforced: true,
+			Name: "memory", Example: "memory=64MiB", Values: "BYTES", About: "what a node's container may use; the kernel kills a node that needs more", enforced: true,
 			Explain: "As docker run --memory, or a pod's resources.limits.memory, without swap. What counts is everything: heap, garbage, socket buffers. " +
 				"nats-server does not look at it. Its JetStream takes up to three quarters of the host's memory for streams in memory unless max_memory_store " +
 				"or GOMEMLIMIT says less, and up to 64 MiB (max_pending) wait for each client that does not read. Docker runtime only.",
@@ -53,7 +54,7 @@ func NodeLimits() []Limit {
 			},
 		},
 		{
-			Name: "cpus", Values: "NUMBER", About: "how many processors' time a node gets; more waits for the next tenth of a second", enforced: true,
+			Name: "cpus", Example: "cpus=0.5", Values: "NUMBER", About: "how many processors' time a node gets; more waits for the next tenth of a second", enforced: true,
 			Explain: "As docker run --cpus, or a pod's resources.limits.cpu: the kernel lets a node run for that part of each 100 ms and then stops it until the next. " +
 				"Such pauses hold up pings, acks and Raft's heartbeats. GOMAXPROCS follows it in Go 1.25 and later, but never below 2. Docker runtime only.",
 			value: func(l Limits) string {
@@ -70,7 +71,7 @@ func NodeLimits() []Limit {
 			},
 		},
 		{
-			Name: "gomemlimit", Values: "BYTES", About: "GOMEMLIMIT of the servers: where their garbage collector begins to work hard",
+			Name: "gomemlimit", Example: "gomemlimit=48MiB", Values: "BYTES", About: "GOMEMLIMIT of the servers: where their garbage collector begins to work hard",
 			Explain: "A Go program lets its heap grow to about twice what is alive before it collects, whatever its container's limit. GOMEMLIMIT has it collect earlier, and nats-server takes three quarters of it, " +
 				"if that is less than three quarters of the host's memory, as JetStream's limit for streams in memory. It frees garbage only: what is alive (messages in memory streams, bytes that wait for clients) stays. " +
 				"Set it some way below the memory limit, 75 to 80 % of it. It is an environment variable, so every runtime has it.",

@@ -66,7 +66,11 @@ func (f *balancerFlags) balancerProfile() (proxies.Profile, error) {
 		}
 	}
 	given := map[string]string{}
-	for _, pair := range f.set {
+	var set []string
+	for _, list := range f.set {
+		set = append(set, proxies.Pairs(list)...)
+	}
+	for _, pair := range set {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || value == "" {
 			return profile, fmt.Errorf("--set %q: want SETTING=VALUE, for example --set idle-timeout=60s", pair)

@@ -25,7 +25,7 @@ func output(t *testing.T, args ...string) string {
 func TestListsAreTheRegistries(t *testing.T) {
 	for kind, want := range map[string]string{
 		"topologies": "routes-behind-lb", "settings": "idle-timeout", "assertions": "routes/stay-up-when-quiet",
-		"formats": "json", "runtimes": "embedded", "profiles": "aws-nlb-tcp",
+		"formats": "json", "runtimes": "embedded", "profiles": "aws-nlb-tcp", "limits": "gomemlimit", "sweeps": "bandwidth",
 	} {
 		if got := output(t, "list", kind); !strings.Contains(got, want) {
 			t.Errorf("list %s has no %s:\n%s", kind, want, got)

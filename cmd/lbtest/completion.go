@@ -10,6 +10,7 @@ import (
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/proxies/profiles"
+	"github.com/lbtest/lbtest/topologies"
 )
 
 func (p *program) completionCommand() *cobra.Command {
@@ -52,6 +53,8 @@ func completeRun(cmd *cobra.Command) {
 		"runtime":    func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listRuntimes()) },
 		"profile":    completeProfile,
 		"set":        completeSetting,
+		"sweep":      func(string) ([]cobra.Completion, cobra.ShellCompDirective) { return described(listSweeps()) },
+		"node":       completeLimit,
 		"report":     completeReport,
 		"fail-on":    words(report.FailOn()...),
 		"time-scale": words("auto", "1"),
@@ -157,6 +160,15 @@ func completeSetting(typed string) ([]cobra.Completion, cobra.ShellCompDirective
 		return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeLimit completes the limit's name; what follows the equals sign is a number.
+func completeLimit(string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	var all []cobra.Completion
+	for _, l := range topologies.NodeLimits() {
+		all = append(all, cobra.CompletionWithDesc(l.Name+"=", l.About))
+	}
+	return all, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // completeReport completes the format; the path after the equals sign is the shell's to complete.

@@ -91,6 +91,43 @@ func TestVerdictsInContainers(t *testing.T) {
 	}
 }
 
+// TestNodesInContainersMeetTheirLimits asks what a burst and a stream in memory do to nodes of 64 MiB.
+func TestNodesInContainersMeetTheirLimits(t *testing.T) {
+	someone, _ := inContainers(t)
+	for _, c := range []struct {
+		name, args string
+		want       assertions.Verdict // of each promise
+		says       string
+		nightly    bool
+	}{
+		{"as they come", "--node memory=64MiB", assertions.Unsafe, "memory", false},
+		{"told what they may use", "--node memory=64MiB --node gomemlimit=48MiB --nats jetstream.max_memory_store=16MiB --nats max_pending=7MiB", assertions.Safe, "lives", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.nightly && os.Getenv("LBTEST_NIGHTLY") == "" {
+				t.Skip("LBTEST_NIGHTLY is not set")
+			}
+			u := user{someone.program, t.TempDir()}
+			got := u.run(t, 5*time.Minute, append([]string{"--topology", "routes-behind-lb", "--runtime", "docker", "--json"}, strings.Fields(c.args)...)...)
+			r := u.checked(t, got.stdout)
+			t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
+			if len(r.Results) != 2 {
+				t.Fatalf("%d answers\n%s\n%s", len(r.Results), got.stderr, got.stdout)
+			}
+			for _, result := range r.Results {
+				t.Logf("%s: %s", result.Assertion, result.Got)
+				if result.Verdict != c.want || !strings.Contains(result.Got, c.says) {
+					t.Errorf("%s is %s, want %s: %s", result.Assertion, result.Verdict, c.want, result.Got)
+				}
+			}
+			if r.Scenarios[0].Node["memory"] != "64MiB" || !strings.Contains(r.Scenarios[0].Reproduce, "--node memory=64MiB") {
+				t.Errorf("the report does not tell the limits: %v, %s", r.Scenarios[0].Node, r.Scenarios[0].Reproduce)
+			}
+			u.nothingLeft(t, time.Now(), nil)
+		})
+	}
+}
+
 // swept is how soon after its end nothing is left of a run in containers. Each takes the engine a fraction of a
 // second, and most of that is waiting.
 const swept = 10 * time.Second

@@ -19,12 +19,12 @@ import (
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "explain NAME",
-		Short:   "say what a topology, a setting, a profile, an assertion or a verdict means",
+		Short:   "say what a topology, a setting, a limit, a profile, an assertion or a verdict means",
 		Example: "  lbtest explain idle-timeout\n  lbtest explain aws-nlb-tcp\n  lbtest explain ./my-lb.yaml\n  lbtest explain routes/stay-up-when-quiet\n  lbtest explain risky",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
-				return errors.New("explain needs a name: a topology, a setting, a profile, an assertion or a verdict (lbtest list KIND has them)")
+				return errors.New("explain needs a name: a topology, a setting, a limit, a profile, an assertion or a verdict (lbtest list KIND has them)")
 			case 1:
 				return nil
 			}
@@ -47,7 +47,7 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			if explain == nil {
 				if len(near(args[0], explainable())) == 0 {
-					return fmt.Errorf("unknown name %q: lbtest list topologies, settings, profiles or assertions has those there is something to say about", args[0])
+					return fmt.Errorf("unknown name %q: lbtest list topologies, settings, limits, profiles or assertions has those there is something to say about", args[0])
 				}
 				return unknown("name", args[0], explainable())
 			}
@@ -65,6 +65,7 @@ func (p *program) explainCommand() *cobra.Command {
 func explainable() []string {
 	names := append(namesOf(listTopologies()), namesOf(listSettings())...)
 	names = append(names, profiles.Names()...)
+	names = append(names, namesOf(listLimits())...)
 	names = append(names, namesOf(listAssertions())...)
 	for _, v := range assertions.Verdicts() {
 		names = append(names, string(v))
@@ -82,6 +83,11 @@ func explanation(name string) func(io.Writer) {
 	for _, s := range proxies.Settings() {
 		if s.Name == setting {
 			return func(w io.Writer) { explainSetting(w, s) }
+		}
+	}
+	for _, l := range topologies.NodeLimits() {
+		if l.Name == setting {
+			return func(w io.Writer) { explainLimit(w, l) }
 		}
 	}
 	if p, err := profiles.Find(name); err == nil {
@@ -129,16 +135,31 @@ func explainSetting(w io.Writer, s proxies.Setting) {
 		field(w, "time", "never divided by the time factor")
 	}
 	field(w, "means", s.Explain)
-	for _, a := range assertions.All() {
-		for _, spoken := range a.Speaks {
-			if spoken == s.Name {
-				field(w, "judged by", a.Name+": "+a.Promise)
-			}
-		}
-	}
+	judges(w, s.Name)
 	for _, variant := range hostile(s.Name) {
 		field(w, "hostile", variant)
 	}
+}
+
+// judges lists who speaks of a setting or a limit.
+func judges(w io.Writer, name string) {
+	for _, a := range assertions.All() {
+		if a.SpeaksOf(name) {
+			field(w, "judged by", a.Name+": "+a.Promise)
+		}
+	}
+}
+
+func explainLimit(w io.Writer, l topologies.Limit) {
+	fmt.Fprintf(w, "%s (limit)\n\n", l.Name)
+	field(w, "about", l.About)
+	field(w, "values", l.Values)
+	field(w, "means", l.Explain)
+	judges(w, l.Name)
+	for _, variant := range hostile("node:" + l.Name) {
+		field(w, "hostile", variant)
+	}
+	field(w, "try", "lbtest --topology NAME --runtime docker --node "+l.Example)
 }
 
 // explainProfile says what a load balancer does and where that stands. One of the catalogue ends in a file to

@@ -55,11 +55,12 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 		fs.StringArrayVar(&f.Profiles, "profile", nil, "a load balancer that exists, by its `NAME`, or a file of your own, as in ./my-lb.yaml; repeatable, "+
 			"each is judged by itself (lbtest list profiles)")
 		fs.StringArrayVar(&f.Set, "set", nil, "one `SETTING=VALUE` of the balancer; repeatable, all together make one balancer, on top of each profile; "+
-			"without it and --profile the settings that matter are swept (lbtest list settings)")
+			"commas do between several; without it and --profile the settings that matter are swept (lbtest list settings)")
+		fs.StringVar(&f.Sweep, "sweep", "", "sweep these instead of the settings that matter, by the `NAME` of the question (lbtest list sweeps)")
 		fs.StringArrayVar(&f.Nats, "nats", nil, "one `KEY=VALUE` of the nats-server configuration, dots in keys, as in cluster.ping_interval=8s; "+
 			"repeatable; KEY=none takes away what the lab would set; NAME:KEY=VALUE addresses one cluster")
 		fs.StringArrayVar(&f.Node, "node", nil, "one limit of every node, `KEY=VALUE`: memory=64MiB, cpus=0.5 (both with --runtime docker) or gomemlimit=48MiB; "+
-			"repeatable; without --set and --profile the question is what such nodes bear (lbtest list limits)")
+			"repeatable; alone it asks what such nodes bear (lbtest list limits)")
 		fs.StringArrayVar(&f.Client, "client", nil, "one `KEY=VALUE` of the clients, as in ping-interval=30s; repeatable")
 		fs.StringVar(&f.Auth, "auth", "", "how clients log in, by its `NAME`: password, token, nkey, creds or mtls (default: password; mtls with tls.verify_and_map)")
 		fs.IntVar(&f.Clients, "clients", 100, "how many client connections are expected at once, a number `N`: ports, caps and herds are judged for that many")
@@ -177,13 +178,16 @@ func balancerFlagsOf(cmd *cobra.Command) *balancerFlags {
 	return &f
 }
 
-// check refuses a runtime or an exit rule that does not exist. What the options mean is the plan's to judge.
+// check refuses a runtime, a sweep or an exit rule that does not exist. What the options mean is the plan's to judge.
 func (f *runFlags) check() error {
 	if exist := namesOf(listRuntimes()); !slices.Contains(exist, f.runtime) {
 		return fmt.Errorf("--runtime: %w", unknown("runtime", f.runtime, exist))
 	}
 	if f.NatsImage != "" && f.runtime != "docker" {
 		return fmt.Errorf("--nats-image %s: images are run in containers only, and the runtime is %s: add --runtime docker", f.NatsImage, f.runtime)
+	}
+	if exist := namesOf(listSweeps()); f.Sweep != "" && !slices.Contains(exist, f.Sweep) {
+		return fmt.Errorf("--sweep: %w", unknown("sweep", f.Sweep, exist))
 	}
 	return f.outFlags.check()
 }

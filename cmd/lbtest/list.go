@@ -10,6 +10,7 @@ import (
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/proxies/profiles"
 	"github.com/lbtest/lbtest/topologies"
@@ -25,6 +26,8 @@ type entry struct {
 	Balanced []string `json:"balanced,omitempty"`
 	Nodes    []string `json:"nodes,omitempty"`
 	Speaks   []string `json:"speaks,omitempty"`
+
+	Topologies []string `json:"topologies,omitempty"` // of a sweep
 
 	// Of a profile.
 	Idle       string            `json:"idle,omitempty"`
@@ -61,6 +64,10 @@ func kinds() []kind {
 			return []string{e.Name, e.Idle, e.Expiry, e.Keepalive, doubts, e.Source + " (" + e.Checked + ")"}
 		}},
 		{"assertions", listAssertions, []string{"assertion", "promise"}, nameAbout},
+		{"limits", listLimits, []string{"limit", "values", "about"}, func(e entry) []string { return []string{e.Name, e.Values, e.About} }},
+		{"sweeps", listSweeps, []string{"sweep", "about", "topologies"}, func(e entry) []string {
+			return []string{e.Name, e.About, strings.Join(e.Topologies, ", ")}
+		}},
 		{"formats", listFormats, []string{"format", "about"}, nameAbout},
 		{"runtimes", listRuntimes, []string{"runtime", "about"}, nameAbout},
 	}
@@ -134,6 +141,22 @@ func listAssertions() []entry {
 	var all []entry
 	for _, a := range assertions.All() {
 		all = append(all, entry{Name: a.Name, About: a.Promise, Speaks: a.Speaks})
+	}
+	return all
+}
+
+func listLimits() []entry {
+	var all []entry
+	for _, l := range topologies.NodeLimits() {
+		all = append(all, entry{Name: l.Name, About: l.About, Values: l.Values})
+	}
+	return all
+}
+
+func listSweeps() []entry {
+	var all []entry
+	for _, s := range suite.Sweeps() {
+		all = append(all, entry{Name: s.Name, About: s.About, Topologies: s.Topologies()})
 	}
 	return all
 }

@@ -269,8 +269,8 @@ var noWorse = []string{"routes/stay-behind-lb", "client/stays-behind-lb", "clien
 func hostile() []row {
 	var rows []row
 	for _, a := range assertions.All() {
-		if a.Unbroken != "" {
-			continue // broken by hand: TestALostMessageIsMissed
+		if a.Unbroken != "" || strings.HasPrefix(a.Hostile[0], "node:") {
+			continue // broken by hand: TestALostMessageIsMissed; or in containers alone: TestNodesInContainersMeetTheirLimits
 		}
 		r := row{name: "hostile to " + a.Name, assert: a.Name, by: a.Name, want: isUnsafe, long: true}
 		if slices.Contains(noWorse, a.Name) {

@@ -19,6 +19,7 @@ type Options struct {
 	Topologies []string
 	Profiles   []string // names of the catalogue, or paths of users' own
 	Set        []string // SETTING=VALUE, on top of each profile
+	Sweep      string   // which sweep, where neither of the two is given; "": the usual one
 	Nats       []string // KEY=VALUE
 	Client     []string // KEY=VALUE
 	Node       []string // KEY=VALUE, limits of every node

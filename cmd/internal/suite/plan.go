@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/topologies"
 )
 
@@ -65,6 +66,17 @@ func NewPlan(o Options) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
+	sweep, err := findSweep(o.Sweep, tops)
+	if err != nil {
+		return p, err
+	}
+	if o.Sweep != "" && len(o.Set)+len(o.Profiles) > 0 {
+		return p, fmt.Errorf("--sweep %s brings settings of its own: leave it out, or --set and --profile", o.Sweep)
+	}
+	var set []string
+	for _, list := range o.Set {
+		set = append(set, proxies.Pairs(list)...)
+	}
 	origins, err := findProfiles(o.Profiles)
 	if err != nil {
 		return p, err
@@ -83,9 +95,9 @@ func NewPlan(o Options) (Plan, error) {
 				return p, err
 			}
 		}
-		configurations := sweeps[t.Name]
+		configurations := sweep.rows[t.Name]
 		if !p.Sweep() {
-			configurations = [][]string{o.Set}
+			configurations = [][]string{set}
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
@@ -120,7 +132,7 @@ const usualClients = 100
 // Sweep reports whether the run asks which settings are safe, rather than about one configuration. Limits of nodes are
 // one as well: what they bear, behind a balancer that only forwards.
 func (p Plan) Sweep() bool {
-	return len(p.options.Set)+len(p.options.Profiles)+len(p.options.Node) == 0
+	return p.options.Sweep != "" || len(p.options.Set)+len(p.options.Profiles)+len(p.options.Node) == 0
 }
 
 // Seed is the run's seed: the one given, or the one drawn.

@@ -1,14 +1,52 @@
 package suite
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"github.com/lbtest/lbtest/topologies"
 )
 
-// A sweep asks which settings are safe: values on both sides of each boundary that matters to a
-// topology. It is data, in the order in which a reader wants the answers. What begins with "nats:" is a key of the
+// Sweep is a question to many configurations of a topology.
+type Sweep struct {
+	Name, About string
+	rows        map[string][][]string // by topology
+}
+
+// Topologies are those that can be asked so, by name.
+func (s Sweep) Topologies() []string { return slices.Sorted(maps.Keys(s.rows)) }
+
+// Sweeps lists the questions there are, the usual one first.
+func Sweeps() []Sweep {
+	return []Sweep{
+		{Name: "settings", About: "which settings are safe? values on both sides of each boundary that matters (the default)", rows: sweeps},
+		{Name: "bandwidth", About: "how little bandwidth is enough, and what happens once burst credits are used up?", rows: fading},
+	}
+}
+
+// findSweep gives the sweep of that name, "" for the usual one, for topologies that it has a question for.
+func findSweep(name string, tops []topologies.Topology) (Sweep, error) {
+	var names []string
+	for _, s := range Sweeps() {
+		names = append(names, s.Name)
+		if s.Name != cmp.Or(name, Sweeps()[0].Name) {
+			continue
+		}
+		for _, t := range tops {
+			if s.rows[t.Name] == nil {
+				return s, fmt.Errorf("--sweep %s: it has no question about %s; there is one about %s", s.Name, t.Name, strings.Join(s.Topologies(), ", "))
+			}
+		}
+		return s, nil
+	}
+	return Sweep{}, fmt.Errorf("--sweep %q: no such sweep; sweeps are %s (lbtest list sweeps)", name, strings.Join(names, ", "))
+}
+
+// A sweep's rows ask which settings are safe: values on both sides of each boundary that matters to a
+// topology. They are data, in the order in which a reader wants the answers. What begins with "nats:" is a key of the
 // servers' configuration, as after --nats, with "client:" one of the clients', and "auth:" is how they log in.
 var sweeps = map[string][][]string{
 	"routes-behind-lb": append(append([][]string{
@@ -112,6 +150,16 @@ var sweeps = map[string][][]string{
 		{"idle-timeout=50s"}, {"idle-timeout=60s", "idle-expiry=rst"}, {"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=1h"},
 		{"restart=reload"}, {"restart=crash"}, {"stall=1s"}, {"outage=5s"},
 	},
+}
+
+// Networks whose bandwidth is small, or becomes small once burst credits are used up. The values are for what a lab says
+// itself: some tens of KB/s on each connection between servers, a few on a client's. What counts is the order: with
+// credits all is well until they are used up, and then as without.
+var fading = map[string][][]string{
+	"routes-behind-lb":    {{"bandwidth=1MB/s"}, {"bandwidth=100KB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
+	"gateways-behind-lb":  {{"bandwidth=1MB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
+	"leafnodes-behind-lb": {{"bandwidth=1MB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
+	"clients-behind-lb":   {{"bandwidth=100KB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=1KB/s"}, {"bandwidth=1KB/s", "burst=16KB"}},
 }
 
 // crossed combines each of some settings with each of others; "" is the default.
