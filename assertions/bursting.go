@@ -312,7 +312,10 @@ func fillMemory(ctx context.Context, t Target, rec *Recorder) error {
 	var refusal *jetstream.APIError
 	refused := errors.As(err, &refusal)
 	e := Event{From: Client, Kind: "filled", Node: home.Name, Bytes: stored}
-	if err != nil {
+	switch {
+	case refused:
+		e.Why = refusal.Description
+	case err != nil:
 		e.Why = err.Error()
 	}
 	outcome := outcomeOf(ctx, t, rec, home, inFill, err != nil && !refused)

@@ -49,7 +49,7 @@ func (n *node) Used(ctx context.Context) (topologies.Usage, error) {
 	}
 	return topologies.Usage{
 		// What files leave in memory is given back when it is needed. cgroup v1 has the one name, v2 the other.
-		Memory:  int64(stats.MemoryStats.Usage - max(stats.MemoryStats.Stats["total_inactive_file"], stats.MemoryStats.Stats["inactive_file"])),
+		Memory:  int64(stats.MemoryStats.Usage) - int64(max(stats.MemoryStats.Stats["total_inactive_file"], stats.MemoryStats.Stats["inactive_file"])),
 		Limit:   int64(stats.MemoryStats.Limit),
 		Periods: int(stats.CPUStats.ThrottlingData.Periods), Throttled: int(stats.CPUStats.ThrottlingData.ThrottledPeriods),
 		Faults: int(stats.MemoryStats.Stats["pgmajfault"]),

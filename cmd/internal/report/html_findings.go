@@ -176,7 +176,7 @@ func told(s Scenario) []Fact {
 	for _, t := range []struct {
 		name string
 		all  map[string]string
-	}{{"balancer", s.Settings}, {"nats-server", s.NATS}, {"client", s.Client}} {
+	}{{"balancer", s.Settings}, {"nats-server", s.NATS}, {"client", s.Client}, {"nodes", s.Node}} {
 		var pairs []string
 		for key, value := range t.all {
 			pairs = append(pairs, clean(key+"="+value))

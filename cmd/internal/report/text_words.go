@@ -21,7 +21,7 @@ func (p *page) pairs(s Scenario) []pair {
 	for setting, value := range s.Settings {
 		found = append(found, pair{clean(setting), clean(value)})
 	}
-	for _, told := range []map[string]string{s.NATS, s.Client} {
+	for _, told := range []map[string]string{s.NATS, s.Client, s.Node} {
 		for key, value := range told {
 			if slices.Contains(strings.Split(label, ","), clean(key+"="+value)) {
 				found = append(found, pair{clean(key), clean(value)})
