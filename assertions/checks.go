@@ -37,9 +37,8 @@ type Unchecked struct {
 	Name, Promise, Why string
 }
 
-// LabOnly lists the promises about clients behind a balancer that only a lab can judge.
-func LabOnly() []Unchecked {
-	checked := Checks()
+// LabOnly lists the promises about clients behind a balancer that are not among those checked, and why.
+func LabOnly(checked []Check) []Unchecked {
 	var all []Unchecked
 	for _, a := range All() {
 		if slices.Contains(a.Links, "clients") && !slices.ContainsFunc(checked, func(c Check) bool { return c.Name == a.Name }) {
@@ -58,7 +57,7 @@ func labOnly(a Assertion) string {
 	case o.Strikes:
 		return "it takes an event in the middle, which only a lab brings about"
 	case o.Alone, a.Idle != nil:
-		return "it takes minutes of silence"
+		return "it takes minutes of silence (--deep measures the idle limit that it rests on)"
 	}
 	return "it takes a look into servers and balancer, which only a lab has"
 }

@@ -51,8 +51,10 @@ type Event struct {
 	Up    int64 `json:"up,omitempty"`    // bytes that the balancer delivered to the backend, exact in an end
 	Down  int64 `json:"down,omitempty"`  // and to who dialled
 
-	Info *Info      `json:"info,omitempty"` // what a server said of itself when it greeted
-	TLS  *Handshake `json:"tls,omitempty"`  // what a TLS handshake showed
+	Info    *Info      `json:"info,omitempty"`    // what a server said of itself when it greeted
+	TLS     *Handshake `json:"tls,omitempty"`     // what a TLS handshake showed
+	Silence *Silence   `json:"silence,omitempty"` // how a quiet connection fared
+	Far     *FarEnd    `json:"far,omitempty"`     // how a stand-in backend saw a connection
 }
 
 // History is a finished timeline together with what judges hold it against.

@@ -182,7 +182,7 @@ func TestFactsAreTold(t *testing.T) {
 }
 
 func TestWhatTakesALabIsSkippedWithTheReason(t *testing.T) {
-	for _, u := range LabOnly() {
+	for _, u := range LabOnly(Checks()) {
 		if u.Name == "" || u.Promise == "" || u.Why == "" {
 			t.Errorf("%+v", u)
 		}

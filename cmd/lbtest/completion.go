@@ -83,6 +83,8 @@ func completeValidate(cmd *cobra.Command) {
 			return words(assertions.Contexts()...)("")
 		},
 		"report":  completeReport,
+		"format":  words(namesOf(listFormats())...),
+		"mode":    words(assertions.Modes()...),
 		"fail-on": words(report.FailOn()...),
 	})
 }

@@ -100,12 +100,19 @@ func outFlagsOf(cmd *cobra.Command, f *outFlags, usually string) {
 type validateFlags struct {
 	assertions.Access
 	outFlags
+	deep        bool
+	backend     bool // a stand-in is behind
+	maxWait     time.Duration
+	precision   string
+	mode        string
+	format      string
+	given       func(flag string) bool
 	environment []func() error // take from the environment what no flag says
 }
 
 // validateFlagsOf defines the flags of a look at an endpoint: those of the nats CLI, with its environment.
 func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFlags {
-	var f validateFlags
+	f := validateFlags{given: func(flag string) bool { return cmd.Flags().Changed(flag) }}
 	group(cmd, "Where, and as whom (as for the nats CLI)", func(fs *pflag.FlagSet) {
 		fs.StringVarP(&f.Servers, "server", "s", "", "the address to look at, a `URL` or several with commas between ($NATS_URL)")
 		fs.StringVar(&f.Context, "context", "", "a context of the nats CLI, by its `NAME` ($NATS_CONTEXT; with neither this nor a server, the selected one)")
@@ -122,7 +129,16 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 			"no more than "+assertions.Patience.String()+" count ($NATS_TIMEOUT)")
 		fs.StringVar(&f.InboxPrefix, "inbox-prefix", "", "the `PREFIX` of inboxes, where the user may not use _INBOX")
 	})
+	group(cmd, "How deep", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&f.deep, "deep", false, "measure the idle limit as well: connections are quiet, each for its own time, and are spoken to once")
+		fs.BoolVar(&f.backend, "backend", false, "the same, where lbtest backend stands behind the balancer: it sends no PING that would hide a longer limit, and tells what it saw of the other end")
+		fs.DurationVar(&f.maxWait, "max-wait", 10*time.Minute+30*time.Second, "no connection is quiet for longer than a `DURATION`; servers' own PINGs hide limits above two of their intervals, 4m by default")
+		fs.StringVar(&f.precision, "precision", "2%", "how near to know the limit, a `SHARE` of it or a duration")
+		fs.StringVar(&f.mode, "mode", assertions.ModeLadder, "`HOW` to look for it: ladder has some fifty connections quiet at once and takes little more than the limit, bisect has two and takes many times as long")
+	})
 	outFlagsOf(cmd, &f.outFlags, report.FailOnUnsafe)
+	cmd.Flags().StringVar(&f.format, "format", "", "the report on stdout, by its `NAME`: text, json, nagios (one line, and the exit codes of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN), …")
+	cmd.Flags().Lookup("format").Annotations = map[string][]string{groupKey: {"What comes out"}}
 	for name, variable := range map[string]string{"server": "NATS_URL", "context": "NATS_CONTEXT", "user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN",
 		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
 		f.environment = append(f.environment, func() error {
@@ -134,6 +150,44 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 			return nil
 		})
 	}
+	return &f
+}
+
+// depth is how the idle limit is to be measured, nil if it is not. Its errors are the user's.
+func (f *validateFlags) depth(given func(string) bool) (*assertions.Depth, error) {
+	if !f.deep && !f.backend {
+		for _, name := range []string{"max-wait", "precision", "mode"} {
+			if given(name) {
+				return nil, fmt.Errorf("--%s is about the idle limit, which --deep or --backend measures: give one of them too", name)
+			}
+		}
+		return nil, nil
+	}
+	precision, err := assertions.ParsePrecision(f.precision)
+	if err != nil {
+		return nil, err
+	}
+	d := &assertions.Depth{MaxWait: f.maxWait, Precision: precision, Mode: f.mode, StandIn: f.backend}
+	return d, d.Check()
+}
+
+// backendFlags is what the flags of a stand-in backend say.
+type backendFlags struct {
+	listen  []string
+	quiet   bool
+	verbose bool
+}
+
+// backendFlagsOf defines the flags of a stand-in backend on a command.
+func backendFlagsOf(cmd *cobra.Command) *backendFlags {
+	var f backendFlags
+	group(cmd, "Where", func(fs *pflag.FlagSet) {
+		fs.StringArrayVar(&f.listen, "listen", nil, "accept connections at an `ADDR`, host:port; port 0 is a free one; repeatable, each looks like a server of its own")
+	})
+	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
+		fs.BoolVar(&f.quiet, "quiet", false, "nothing on stderr but what goes wrong")
+		fs.BoolVar(&f.verbose, "verbose", false, "a line for each connection that ends: where it came from, what it said first, how it ended")
+	})
 	return &f
 }
 

@@ -27,6 +27,7 @@ func (p *program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.runCommand(),
 		p.validateCommand(),
+		p.backendCommand(),
 		p.balancerCommand(),
 		p.reportCommand(),
 		p.listCommand(),

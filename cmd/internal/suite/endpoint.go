@@ -16,8 +16,9 @@ import (
 // EndpointOptions are what the command line of `validate` says.
 type EndpointOptions struct {
 	Access   assertions.Access
-	Command  []string        // for the report; credentials are taken out of it here
-	Versions report.Versions // of the parts this program was built from
+	Deep     *assertions.Depth // how the idle limit is measured; nil: it is not
+	Command  []string          // for the report; credentials are taken out of it here
+	Versions report.Versions   // of the parts this program was built from
 }
 
 // EndpointPlan is a look at a real address. Nothing has been dialled.
@@ -34,6 +35,11 @@ func NewEndpointPlan(o EndpointOptions) (EndpointPlan, error) {
 	e, err := o.Access.Open()
 	if err != nil {
 		return EndpointPlan{}, err
+	}
+	if o.Deep != nil {
+		if err := o.Deep.Check(); err != nil {
+			return EndpointPlan{}, err
+		}
 	}
 	var named []string
 	for _, u := range e.Target.URLs {
@@ -57,22 +63,29 @@ func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report
 		say = func(Progress) {}
 	}
 	began := time.Now()
-	say(Progress{Kind: "plan", Text: "1 endpoint, less than 15s", Total: 1})
+	say(Progress{Kind: "plan", Text: "1 endpoint, less than 15s" + p.foretold(), Total: 1})
 	say(Progress{Kind: "started", Scenario: p.name, Total: 1, Running: 1})
+	note := func(text string) { say(Progress{At: time.Since(began), Kind: "note", Text: text}) }
 	limited, cancel := context.WithTimeout(ctx, lookingTakes)
 	defer cancel()
-	h, v := p.look(limited)
+	rec := p.look(limited)
+	v := p.judge(p.history(rec), began)
 	if !settled(v.results) && time.Since(began) < lookingTakes/3 && limited.Err() == nil {
-		if late, _ := assertions.Starved(h); late > barely {
-			say(Progress{At: time.Since(began), Kind: "note", Text: "this machine was too busy to tell; looking again"})
-			h, v = p.look(limited)
+		if late, _ := assertions.Starved(p.history(rec)); late > barely {
+			note("this machine was too busy to tell; looking again")
+			rec = p.look(limited)
 		}
 	}
-	interrupted := errors.Is(ctx.Err(), context.Canceled)
-	if limited.Err() != nil {
+	unfinished := limited.Err() != nil
+	p.measure(ctx, rec, func(text string) {
+		say(Progress{At: time.Since(began), Kind: "plan", Text: text, Total: 1, Running: 1})
+	})
+	h := p.history(rec)
+	v = p.judge(h, began)
+	if unfinished || ctx.Err() != nil {
 		v.err = cmp.Or(context.Cause(ctx), fmt.Errorf("not everything was looked at within %s", lookingTakes))
 	}
-	made := p.report(v, h, began, interrupted)
+	made := p.report(v, h, began, errors.Is(ctx.Err(), context.Canceled))
 	done := Progress{At: time.Since(began), Kind: "finished", Scenario: p.name, Verdict: v.worst(), Done: 1, Total: 1}
 	if because := v.because(); len(because) > 0 {
 		done.Text = because[0]
@@ -81,23 +94,56 @@ func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report
 	return made
 }
 
+// foretold says how long measuring the idle limit takes, before it begins.
+func (p EndpointPlan) foretold() string {
+	if p.options.Deep == nil {
+		return ""
+	}
+	told, silent := p.options.Deep.Takes()
+	return fmt.Sprintf("; then idle connections for up to %s, or %s if they end without a word; less where a limit shows sooner (Ctrl-C reports what is known by then)",
+		told.Round(time.Second), silent.Round(time.Second))
+}
+
+// measure finds the idle limit, if that was asked for and somebody was let in.
+func (p EndpointPlan) measure(ctx context.Context, rec *assertions.Recorder, say func(string)) {
+	if p.options.Deep == nil || ctx.Err() != nil || !rec.SawAny(func(e assertions.Event) bool { return e.Kind == "greeted" }) {
+		return
+	}
+	if standIns, others := assertions.StandsIn(p.history(rec)); p.options.Deep.StandIn && (others || !standIns) {
+		say("no stand-in answered, or not alone: idle limits are measured as before servers, whose own PINGs hide the longer ones")
+		p.options.Deep.StandIn = false
+	}
+	p.endpoint.Lulling(ctx, *p.options.Deep, rec, say)
+}
+
+func (p EndpointPlan) history(rec *assertions.Recorder) assertions.History {
+	return rec.History(p.endpoint.Target.Terms)
+}
+
 // barely is the lateness of this machine that makes a marginal verdict nothing to tell: a connect takes several turns,
 // each of which may be as late, and the tolerance is half a second.
 const barely = 100 * time.Millisecond
 
 // look looks once.
-func (p EndpointPlan) look(ctx context.Context) (assertions.History, verdict) {
-	began := time.Now()
+func (p EndpointPlan) look(ctx context.Context) *assertions.Recorder {
 	rec := assertions.NewRecorder()
 	p.endpoint.Looking(ctx, rec)
-	h := rec.History(p.endpoint.Target.Terms)
-	return h, p.judge(h, time.Since(began))
+	return rec
+}
+
+// checks are those that what was asked for allows to judge.
+func (p EndpointPlan) checks() []assertions.Check {
+	if p.options.Deep == nil {
+		return assertions.Checks()
+	}
+	return slices.Concat(assertions.Checks(), assertions.DeepChecks())
 }
 
 // judge lets every check read what was seen.
-func (p EndpointPlan) judge(h assertions.History, took time.Duration) verdict {
+func (p EndpointPlan) judge(h assertions.History, began time.Time) verdict {
 	v := verdict{scenario: scenario{name: p.name}}
-	for _, c := range assertions.Checks() {
+	took := time.Since(began)
+	for _, c := range p.checks() {
 		for _, f := range c.Judge(h) {
 			late, starved := assertions.Starved(h)
 			starved = starved || f.Marginal && late > barely
@@ -111,7 +157,7 @@ func (p EndpointPlan) judge(h assertions.History, took time.Duration) verdict {
 			v.results = append(v.results, result{assertion: assertions.Assertion{Name: c.Name, Promise: c.Promise}, finding: f, proved: true, took: took, factor: 1})
 		}
 	}
-	for _, u := range assertions.LabOnly() {
+	for _, u := range assertions.LabOnly(p.checks()) {
 		v.scenario.left = append(v.scenario.left, left{assertions.Assertion{Name: u.Name, Promise: u.Promise}, u.Why})
 	}
 	return v
@@ -128,7 +174,7 @@ func (p EndpointPlan) report(v verdict, h assertions.History, began time.Time, i
 		}
 	}
 	s := report.Scenario{Name: p.name, Topology: "endpoint", Verdict: v.worst(), TimeScale: 1, Because: v.because(), Reproduce: p.reproduce(), Reason: v.reason()}
-	for _, f := range assertions.Facts(h) {
+	for _, f := range p.facts(h) {
 		s.Facts = append(s.Facts, report.Fact{Name: f.Name, Value: f.Value})
 	}
 	for _, a := range v.advice() {
@@ -153,6 +199,7 @@ func (p EndpointPlan) reproduce() string {
 	if a.TLSFirst {
 		words = append(words, "--tlsfirst")
 	}
+	words = append(words, p.deeply()...)
 	switch {
 	case a.Token != "" || a.User != "" && a.Password == "":
 		words = append(words, `--token "$NATS_TOKEN"`)
@@ -160,6 +207,33 @@ func (p EndpointPlan) reproduce() string {
 		words = append(words, `--user "$NATS_USER" --password "$NATS_PASSWORD"`)
 	}
 	return strings.Join(words, " ")
+}
+
+// facts are what was found out, what it looks like, and how to have it in a lab.
+func (p EndpointPlan) facts(h assertions.History) []assertions.Fact {
+	facts := assertions.Facts(h)
+	if p.options.Deep != nil {
+		facts = append(facts, assertions.DeepFacts(h)...)
+	}
+	for _, f := range []assertions.Fact{{Name: "looks most like", Value: likeness(h)}, {Name: "in the lab", Value: reproduction(h)}} {
+		if f.Value != "" {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// deeply are the flags that measure the idle limit.
+func (p EndpointPlan) deeply() []string {
+	d := p.options.Deep
+	if d == nil {
+		return nil
+	}
+	words := []string{"--deep"}
+	if d.StandIn {
+		words = []string{"--backend"}
+	}
+	return append(words, "--max-wait "+d.MaxWait.String(), "--precision "+d.Precision.String(), "--mode "+d.Mode)
 }
 
 // quote makes a word safe to paste into a shell.
