@@ -18,11 +18,11 @@ type watched struct {
 	last  time.Time     // a byte moved, in either direction
 	wrote time.Time     // the last byte that went
 	gap   time.Duration // before what came last
-	end   ending
+	end   farewell
 }
 
-// ending is how reading a socket ended.
-type ending struct {
+// farewell is how reading a socket ended.
+type farewell struct {
 	how   string        // fin, rst, or what else; "" while it has not
 	quiet time.Duration // since a byte had moved, as far as this side knows
 	most  time.Duration // since a byte had gone: the other side's last came later
@@ -68,7 +68,7 @@ func (w *watched) Read(b []byte) (int, error) {
 	}
 	if err != nil && w.end.how == "" {
 		if how := mannerOf(err); how != "" { // "" for a deadline of the client's
-			w.end = ending{how, now.Sub(w.last), now.Sub(w.wrote)}
+			w.end = farewell{how, now.Sub(w.last), now.Sub(w.wrote)}
 			close(w.over)
 		}
 	}
@@ -99,7 +99,7 @@ func (w *watched) pause() time.Duration {
 }
 
 // finish is how reading ended.
-func (w *watched) finish() ending {
+func (w *watched) finish() farewell {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.end
