@@ -22,10 +22,12 @@ import (
 type Access struct {
 	Servers               string // one URL or several, with commas between
 	User, Password, Token string
+	JWT, Seed             string
 	Creds, Nkey           string // paths
 	Cert, Key, CA         string // paths of PEM files
 	TLSFirst              bool
 	InboxPrefix           string
+	Direct                string // a URL past the load balancer, to compare with
 	Context               string // by name; without it and without Servers the selected one
 	Timeout               time.Duration
 }
@@ -41,6 +43,7 @@ type Endpoint struct {
 	known   bool              // credentials are given
 	within  time.Duration     // for a connection, and again for its greeting
 	secrets []string          // what is not repeated wherever it is met
+	direct  *Endpoint         // the same past the load balancer; nil where none is given
 }
 
 // door is one host and port of the endpoint.
@@ -66,7 +69,7 @@ func (a Access) Open() (*Endpoint, error) {
 	}
 	a.Timeout = min(a.Timeout, Patience)
 	e := &Endpoint{first: c.TLSHandshakeFirst(), within: a.Timeout, secrets: []string{c.Password(), c.Token(), c.UserJWT(), c.UserSeed()}}
-	login, err := e.locate(c.ServerURL())
+	login, err := e.locate("-s", c.ServerURL())
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +88,11 @@ func (a Access) Open() (*Endpoint, error) {
 	access = append(access, nats.Timeout(a.Timeout), nats.NoReconnect(), nats.IgnoreDiscoveredServers())
 	e.Target.Accounts = []Account{{Name: "given"}}
 	e.Target.Client = ClientTuning{}.With(access...)
+	if a.Direct != "" {
+		if err := e.compare(a.Direct); err != nil {
+			return nil, err
+		}
+	}
 	e.Target.Terms = Terms{Topology: "endpoint", Links: []string{"clients"}, Factor: 1, Settings: map[string]string{}}
 	return e, nil
 }
@@ -103,7 +111,7 @@ func (a Access) context() (*natscontext.Context, error) {
 	}
 	options := []natscontext.Option{natscontext.WithServerURL(a.Servers), natscontext.WithUser(a.User), natscontext.WithPassword(a.Password),
 		natscontext.WithToken(a.Token), natscontext.WithCreds(a.Creds), natscontext.WithNKey(a.Nkey), natscontext.WithCertificate(a.Cert),
-		natscontext.WithKey(a.Key), natscontext.WithCA(a.CA), natscontext.WithInboxPrefix(a.InboxPrefix)}
+		natscontext.WithKey(a.Key), natscontext.WithCA(a.CA), natscontext.WithUserJWT(a.JWT), natscontext.WithUserSeed(a.Seed), natscontext.WithInboxPrefix(a.InboxPrefix)}
 	if a.TLSFirst {
 		options = append(options, natscontext.WithTLSHandshakeFirst())
 	}
@@ -119,7 +127,7 @@ func (a Access) context() (*natscontext.Context, error) {
 
 // locate reads the URLs and takes their credentials out of them. A URL that cannot be read is not repeated:
 // there may be a password in it.
-func (e *Endpoint) locate(urls string) (login nats.Option, err error) {
+func (e *Endpoint) locate(flag, urls string) (login nats.Option, err error) {
 	for i, text := range strings.Split(urls, ",") {
 		text = strings.TrimSpace(text)
 		if !strings.Contains(text, "://") {
@@ -127,14 +135,14 @@ func (e *Endpoint) locate(urls string) (login nats.Option, err error) {
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), " \t") {
-			return nil, fmt.Errorf("-s: URL %d is none: want nats://HOST:PORT or tls://HOST:PORT", i+1)
+			return nil, fmt.Errorf("%s: URL %d is none: want nats://HOST:PORT or tls://HOST:PORT", flag, i+1)
 		}
 		switch u.Scheme {
 		case "nats", "tls":
 		case "ws", "wss":
-			return nil, fmt.Errorf("-s %s://%s: websocket endpoints are not measured; give the nats:// or tls:// address", u.Scheme, u.Host)
+			return nil, fmt.Errorf("%s %s://%s: websocket endpoints are not measured; give the nats:// or tls:// address", flag, u.Scheme, u.Host)
 		default:
-			return nil, fmt.Errorf("-s %s://%s: want nats:// or tls://", u.Scheme, u.Host)
+			return nil, fmt.Errorf("%s %s://%s: want nats:// or tls://", flag, u.Scheme, u.Host)
 		}
 		d := door{host: u.Hostname(), port: u.Port(), secure: u.Scheme == "tls"}
 		if d.port == "" {
@@ -214,7 +222,7 @@ func (e *Endpoint) mask(text string) string {
 
 // plenty is many times what a connection of the tester has to read here, all echoes together. An endpoint
 // that sends without end is cut off there.
-const plenty = 2 << 20
+const plenty = 8 << 20
 
 // bounded dials connections that end with the looking and after plenty of bytes: a client library collects a line
 // that never ends.

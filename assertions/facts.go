@@ -15,7 +15,7 @@ func Facts(h History) []Fact {
 	var facts []Fact
 	for _, f := range []Fact{
 		{"addresses", addressFact(h)}, {"first line", greetingFact(h)}, {"servers", serverFact(h)}, {"TLS", tlsFact(h)}, {"certificate", certificateFact(h)},
-		{"client address", clientFact(h)}, {"advertised", advertisedFact(h)}, {"request-reply", requestFact(h)}, {"limits", limitFact(h)},
+		{"client address", clientFact(h)}, {"advertised", advertisedFact(h)}, {"request-reply", requestFact(h)}, {"throughput", throughputFact(h)}, {"limits", limitFact(h)},
 	} {
 		if f.Value != "" {
 			facts = append(facts, f)
@@ -109,14 +109,14 @@ func serverFact(h History) string {
 func tlsFact(h History) string {
 	for _, e := range h.Events {
 		switch {
-		case e.TLS == nil || e.Info == nil && e.Kind == "greeting":
+		case e.Kind == "direct" || e.TLS == nil || e.Info == nil && e.Kind == "greeting":
 			continue
 		case e.TLS.First && e.Info.TLSRequired:
-			return e.TLS.Version + " before the first line; the server knows of it" + asking(e)
+			return e.TLS.Version + " before the first line, " + endsTLS(h, e) + asking(h, e)
 		case e.TLS.First:
-			return e.TLS.Version + " before the first line, ended before it reaches the server" + asking(e)
+			return e.TLS.Version + " before the first line, ended before it reaches the server, which knows of none: no client certificate arrives" + asking(h, e)
 		}
-		return e.TLS.Version + " after the first line" + asking(e)
+		return e.TLS.Version + " after the first line, passed through to the server" + asking(h, e)
 	}
 	for _, e := range h.Kind(Client, "greeting") {
 		if e.Info != nil {
@@ -126,9 +126,27 @@ func tlsFact(h History) string {
 	return ""
 }
 
-func asking(e Event) string {
-	if e.TLS.Asks {
+// endsTLS says who ended TLS where the server knows of it: with the server's own certificate at hand, that is seen.
+func endsTLS(h History, e Event) string {
+	own, known := h.First(Client, "direct")
+	switch {
+	case !known || own.TLS == nil:
+		return "and the server speaks it too: passed through, or ended and begun anew (--direct tells)"
+	case own.TLS.Print == e.TLS.Print:
+		return "passed through to the server, whose own certificate it is"
+	}
+	return "ended and begun anew: the certificate is another than the server's own"
+}
+
+func asking(h History, e Event) string {
+	verifies := slices.ContainsFunc(h.Events, func(e Event) bool { return e.Info != nil && e.Info.TLSVerify })
+	switch {
+	case e.TLS.Asks && e.Info != nil && e.TLS.First && !e.Info.TLSRequired:
+		return "; a client certificate is asked for on the way, and ends there"
+	case e.TLS.Asks:
 		return "; a client certificate is asked for"
+	case verifies:
+		return "; the server wants a client certificate, which nobody asks for on the way: none arrives"
 	}
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -30,6 +31,7 @@ type Info struct {
 	AuthRequired bool     `json:"auth_required,omitempty"`
 	TLSRequired  bool     `json:"tls_required,omitempty"`
 	TLSAvailable bool     `json:"tls_available,omitempty"`
+	TLSVerify    bool     `json:"tls_verify,omitempty"`
 	Headers      bool     `json:"headers,omitempty"`
 	JetStream    bool     `json:"jetstream,omitempty"`
 	LameDuck     bool     `json:"ldm,omitempty"`
@@ -47,6 +49,7 @@ type Handshake struct {
 	Untrusted string        `json:"untrusted,omitempty"` // why the certificate does not verify
 	Asks      bool          `json:"asks,omitempty"`      // for a client certificate
 	First     bool          `json:"first,omitempty"`     // before any byte of NATS
+	Print     string        `json:"print,omitempty"`     // of the certificate: its SHA-256
 }
 
 const (
@@ -209,6 +212,7 @@ func (e *Endpoint) shake(conn net.Conn, d door, first bool) (net.Conn, *Handshak
 	}
 	leaf := state.PeerCertificates[0]
 	shown.Subject, shown.Issuer, shown.Names = leaf.Subject.String(), leaf.Issuer.String(), leaf.DNSNames
+	shown.Print = fmt.Sprintf("%x", sha256.Sum256(leaf.Raw))
 	for _, ip := range leaf.IPAddresses {
 		shown.Names = append(shown.Names, ip.String())
 	}

@@ -22,6 +22,11 @@ func PostureOf(h History) Posture {
 		p.TLS = []string{"passthrough"} // who speaks first in the clear has ended nothing
 	case first != nil && first.Info != nil && !first.Info.TLSRequired && !first.Info.TLSAvailable:
 		p.TLS = []string{"terminate"} // the server knows of no TLS
+	case first != nil && first.Info != nil && len(h.Kind(Client, "direct")) > 0:
+		p.TLS = []string{"re-encrypt", "re-encrypt-mtls"}
+		if own, _ := h.First(Client, "direct"); own.TLS != nil && first.TLS != nil && own.TLS.Print == first.TLS.Print {
+			p.TLS = []string{"passthrough"}
+		}
 	case first != nil && first.Info != nil:
 		p.TLS = []string{"passthrough", "re-encrypt", "re-encrypt-mtls"}
 	}

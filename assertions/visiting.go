@@ -29,6 +29,7 @@ func (e *Endpoint) Looking(ctx context.Context, rec *Recorder) {
 	all.Go(func() { e.following(ctx, rec) })
 	visitors := e.visiting(ctx, rec)
 	e.talking(ctx, visitors, rec)
+	e.comparing(ctx, rec)
 	for _, v := range visitors {
 		v.Close()
 	}
@@ -242,8 +243,15 @@ func (e *Endpoint) talking(ctx context.Context, visitors []*nats.Conn, rec *Reco
 	e.echoing(ctx, asker, echo, inbox, rec)
 }
 
-// apart are two connections at different servers, if there are such.
+// apart are two connections at different servers, if there are such. Stand-ins know nothing of each other.
 func apart(visitors []*nats.Conn) (*nats.Conn, *nats.Conn) {
+	if visitors[0].ConnectedServerVersion() == standInVersion {
+		for _, v := range visitors[1:] {
+			if v.ConnectedServerId() == visitors[0].ConnectedServerId() {
+				return visitors[0], v
+			}
+		}
+	}
 	for _, v := range visitors[1:] {
 		if v.ConnectedServerId() != visitors[0].ConnectedServerId() {
 			return visitors[0], v
@@ -255,10 +263,12 @@ func apart(visitors []*nats.Conn) (*nats.Conn, *nats.Conn) {
 // mirror lets echo send back whatever comes to an inbox of its own.
 func mirror(asker, echo *nats.Conn) (inbox string, err error) {
 	inbox = echo.NewInbox()
-	if _, err := echo.Subscribe(inbox, func(m *nats.Msg) {
-		_ = m.RespondMsg(&nats.Msg{Data: m.Data, Header: m.Header}) // a lost answer is what the asker sees
-	}); err != nil {
-		return "", fmt.Errorf("subscribing to an inbox: %w", err)
+	for _, subject := range []string{inbox, inbox + ".>"} { // the latter for subjects that are long
+		if _, err := echo.Subscribe(subject, func(m *nats.Msg) {
+			_ = m.RespondMsg(&nats.Msg{Data: m.Data, Header: m.Header}) // a lost answer is what the asker sees
+		}); err != nil {
+			return "", fmt.Errorf("subscribing to an inbox: %w", err)
+		}
 	}
 	if err := echo.FlushTimeout(clientPatience); err != nil {
 		return "", fmt.Errorf("subscribing to an inbox: %w", err)
@@ -268,7 +278,10 @@ func mirror(asker, echo *nats.Conn) (inbox string, err error) {
 
 // bounce sends a payload and wants it back unchanged.
 func bounce(nc *nats.Conn, inbox string, payload []byte, header nats.Header) error {
-	m, err := nc.RequestMsg(&nats.Msg{Subject: inbox, Data: payload, Header: header}, time.Second) // a local answer takes a millisecond, one around the world a third of a second
+	// A local answer takes a millisecond, one around the world a third of a second; a megabyte there and back takes two at
+	// 10 Mbit/s.
+	patience := time.Second + time.Duration(len(payload))*2*time.Microsecond
+	m, err := nc.RequestMsg(&nats.Msg{Subject: inbox, Data: payload, Header: header}, patience)
 	switch {
 	case err != nil:
 		return err
@@ -288,6 +301,7 @@ type oddity struct {
 	name    string
 	payload []byte
 	header  nats.Header
+	tail    string // of the subject
 }
 
 func oddities(headers bool) []oddity {
@@ -297,7 +311,9 @@ func oddities(headers bool) []oddity {
 	}
 	large := make([]byte, 64<<10) // more than one read of most proxies, far below max_payload's default of 1 MB
 	noise := rand.NewChaCha8([32]byte{})
-	_, _ = noise.Read(large) // never fails
+	_, _ = noise.Read(large)     // never fails
+	whole := make([]byte, 1<<20) // the default of max_payload
+	_, _ = noise.Read(whole)
 	odd := []oddity{
 		{name: "an HTTP request", payload: []byte("GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n\r\n")},
 		{name: "an SQL injection", payload: []byte("' OR 1=1; DROP TABLE users; --")},
@@ -307,7 +323,9 @@ func oddities(headers bool) []oddity {
 		{name: "lines of NATS", payload: []byte("\r\nPING\r\nINFO {}\r\n-ERR 'x'\r\nMSG a 1 0\r\n\r\n")},
 		{name: "every byte", payload: all},
 		{name: "64 KB of noise", payload: large},
+		{name: "a subject of 2,000 letters", payload: []byte("x"), tail: strings.Repeat(".abcdefghi", 200)}, // the server's own limit for a line is 4 KB
 		{name: "nothing", payload: []byte{}},
+		{name: "1 MB", payload: whole},
 	}
 	if headers {
 		odd = append(odd, oddity{name: "NATS headers", payload: []byte("x"), header: nats.Header{"Content-Type": {"text/html; charset=utf-8"}, "X-Long": {strings.Repeat("x", 1000)}}})
@@ -326,7 +344,7 @@ func (e *Endpoint) echoing(ctx context.Context, asker, echo *nats.Conn, inbox st
 		}
 		began := rec.Now()
 		told := Event{From: Client, Kind: "echoed", What: o.name, Count: len(o.payload)}
-		if err := bounce(asker, inbox, o.payload, o.header); err != nil {
+		if err := bounce(asker, inbox+o.tail, o.payload, o.header); err != nil {
 			told.Kind, told.Why = "unechoed", e.mask(err.Error())
 		}
 		if asker.IsClosed() || echo.IsClosed() {

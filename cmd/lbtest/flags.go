@@ -121,6 +121,8 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 		fs.StringVar(&f.Token, "token", "", "a `TOKEN` ($NATS_TOKEN)")
 		fs.StringVar(&f.Creds, "creds", "", "a credentials `FILE`, JWT and seed ($NATS_CREDS)")
 		fs.StringVar(&f.Nkey, "nkey", "", "a `FILE` with an nkey's seed ($NATS_NKEY)")
+		fs.StringVar(&f.JWT, "jwt", "", "a user's `JWT` ($NATS_JWT)")
+		fs.StringVar(&f.Seed, "seed", "", "the `SEED` that goes with it ($NATS_SEED)")
 		fs.StringVar(&f.Cert, "tlscert", "", "a client certificate, as a PEM `FILE` ($NATS_CERT)")
 		fs.StringVar(&f.Key, "tlskey", "", "its key, as a PEM `FILE` ($NATS_KEY)")
 		fs.StringVar(&f.CA, "tlsca", "", "the authority that certificates must come from, as a PEM `FILE` ($NATS_CA; default: the system's)")
@@ -130,6 +132,7 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 		fs.StringVar(&f.InboxPrefix, "inbox-prefix", "", "the `PREFIX` of inboxes, where the user may not use _INBOX")
 	})
 	group(cmd, "How deep", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.Direct, "direct", "", "the `URL` of a server past the balancer, to compare with: throughput, and whose certificate clients see")
 		fs.BoolVar(&f.deep, "deep", false, "measure the idle limit as well: connections are quiet, each for its own time, and are spoken to once")
 		fs.BoolVar(&f.backend, "backend", false, "the same, where lbtest backend stands behind the balancer: it sends no PING that would hide a longer limit, and tells what it saw of the other end")
 		fs.DurationVar(&f.maxWait, "max-wait", 10*time.Minute+30*time.Second, "no connection is quiet for longer than a `DURATION`; servers' own PINGs hide limits above two of their intervals, 4m by default")
@@ -140,7 +143,7 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 	cmd.Flags().StringVar(&f.format, "format", "", "the report on stdout, by its `NAME`: text, json, nagios (one line, and the exit codes of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN), …")
 	cmd.Flags().Lookup("format").Annotations = map[string][]string{groupKey: {"What comes out"}}
 	for name, variable := range map[string]string{"server": "NATS_URL", "context": "NATS_CONTEXT", "user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN",
-		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
+		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "jwt": "NATS_JWT", "seed": "NATS_SEED", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
 		f.environment = append(f.environment, func() error {
 			if value := getenv(variable); value != "" && !cmd.Flags().Changed(name) {
 				if err := cmd.Flags().Lookup(name).Value.Set(value); err != nil {

@@ -50,8 +50,8 @@ var owners = map[string][]owner{
 	"github.com/moby/moby/api":                    {{pkg: "docker"}}, // what testcontainers speaks of
 	"github.com/moby/moby/client":                 {{pkg: "docker"}}, // pauses, kills and attaches, which testcontainers leaves to it
 	"github.com/Shopify/toxiproxy/v2":             {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},
-	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}}, // toxiproxy's logger is one
-	"github.com/pires/go-proxyproto":              {{pkg: "proxies", files: []string{"proxy_protocol.go"}}},
+	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},                                                   // toxiproxy's logger is one
+	"github.com/pires/go-proxyproto":              {{pkg: "proxies", files: []string{"proxy_protocol.go"}}, {pkg: "cmd/internal/backend", files: []string{"session.go"}}}, // writes headers; reads them
 	"github.com/google/nftables":                  {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
 	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},

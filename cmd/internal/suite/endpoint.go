@@ -28,6 +28,7 @@ type EndpointPlan struct {
 	options  EndpointOptions
 	endpoint *assertions.Endpoint
 	name     string
+	seen     func(assertions.History) // a test looks at what was measured; nil otherwise
 }
 
 // NewEndpointPlan reads the flags, the context and the files they name. Its errors are the user's.
@@ -84,6 +85,9 @@ func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report
 	v = p.judge(h, began)
 	if unfinished || ctx.Err() != nil {
 		v.err = cmp.Or(context.Cause(ctx), fmt.Errorf("not everything was looked at within %s", lookingTakes))
+	}
+	if p.seen != nil {
+		p.seen(h)
 	}
 	made := p.report(v, h, began, errors.Is(ctx.Err(), context.Canceled))
 	done := Progress{At: time.Since(began), Kind: "finished", Scenario: p.name, Verdict: v.worst(), Done: 1, Total: 1}
@@ -191,7 +195,7 @@ func (p EndpointPlan) reproduce() string {
 		words = append(words, "-s "+quote(strings.Join(p.endpoint.Target.URLs, ",")))
 	}
 	for _, f := range []struct{ flag, value string }{{"--context", a.Context}, {"--creds", a.Creds}, {"--nkey", a.Nkey}, {"--tlscert", a.Cert}, {"--tlskey", a.Key},
-		{"--tlsca", a.CA}, {"--inbox-prefix", a.InboxPrefix}} {
+		{"--tlsca", a.CA}, {"--inbox-prefix", a.InboxPrefix}, {"--direct", sparedURLs(a.Direct)}} {
 		if f.value != "" {
 			words = append(words, f.flag+" "+quote(f.value))
 		}
@@ -203,6 +207,8 @@ func (p EndpointPlan) reproduce() string {
 	switch {
 	case a.Token != "" || a.User != "" && a.Password == "":
 		words = append(words, `--token "$NATS_TOKEN"`)
+	case a.JWT != "":
+		words = append(words, `--jwt "$NATS_JWT" --seed "$NATS_SEED"`)
 	case a.User != "" || strings.Contains(a.Servers, "@"):
 		words = append(words, `--user "$NATS_USER" --password "$NATS_PASSWORD"`)
 	}
@@ -245,7 +251,7 @@ func quote(word string) string {
 }
 
 // secret are the flags whose values are not repeated. A user without a password is a token.
-var secret = []string{"--user", "--password", "--token"}
+var secret = []string{"--user", "--password", "--token", "--jwt", "--seed"}
 
 // spared is a command without credentials: those of flags and those in URLs.
 func spared(command []string) []string {

@@ -238,7 +238,7 @@ func TestARealEndpointIsJudged(t *testing.T) {
 			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
 		{name: "requests cross it", exit: 0, by: request, want: assertions.Safe, says: "20 requests answered",
 			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
-		{name: "payloads cross it", exit: 0, by: payloads, want: assertions.Safe, says: "10 payloads came back",
+		{name: "payloads cross it", exit: 0, by: payloads, want: assertions.Safe, says: "12 payloads came back",
 			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
 		{name: "a server on its own", exit: 0, by: spread, want: assertions.Skipped, says: "nothing says that there are others", fact: "2.15.2",
 			at: func(t *testing.T) assertions.Access { return at(natsd(t, nil).Addr().String()) }},
@@ -532,19 +532,47 @@ func authority(t *testing.T) issuer {
 	return issuer{t, path, cert, key}
 }
 
+// node is a certificate for the loopback that ends at a time.
+func (i issuer) node(until time.Time) ([]byte, *ecdsa.PrivateKey) {
+	i.t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "lbtest node"}, NotBefore: time.Now().Add(-100 * time.Hour), NotAfter: until,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, i.cert, &key.PublicKey, i.key)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return der, key
+}
+
+// pair is a certificate for the loopback and its key, as one file.
+func (i issuer) pair(t *testing.T) string {
+	t.Helper()
+	der, key := i.node(time.Now().Add(365 * 24 * time.Hour))
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "pair.pem")
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// dialling is the access of a client that knows the authority.
+func (i issuer) dialling(addr string, first bool) assertions.Access {
+	return assertions.Access{Servers: "nats://" + addr, CA: i.path, TLSFirst: first}
+}
+
 // secured gives a server a certificate that ends at a time.
 func (i issuer) secured(until time.Time, first bool) func(*server.Options) {
 	return func(o *server.Options) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			i.t.Fatal(err)
-		}
-		leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "lbtest node"}, NotBefore: time.Now().Add(-100 * time.Hour), NotAfter: until,
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}}
-		der, err := x509.CreateCertificate(rand.Reader, leaf, i.cert, &key.PublicKey, i.key)
-		if err != nil {
-			i.t.Fatal(err)
-		}
+		der, key := i.node(until)
 		o.TLS, o.TLSTimeout, o.TLSHandshakeFirst = true, 2, first
 		o.TLSConfig = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}, MinVersion: tls.VersionTLS12}
 	}

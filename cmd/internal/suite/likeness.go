@@ -55,8 +55,10 @@ func traits(h assertions.History) []trait {
 	} else {
 		same("lets the server speak first", "inspection", "none", "signature", "line-limit", "hold")
 	}
-	if seen.Header != "" {
-		same("PROXY header", "proxy-protocol", seen.Header)
+	if seen.Header != "" && seen.Header != "off" {
+		add("PROXY header", func(p proxies.Profile) (float64, bool) {
+			return truth(p.Value("proxy-protocol") == seen.Header), p.Value("proxy-protocol") != "off" // most can, and come without
+		})
 	}
 	return all
 }

@@ -28,6 +28,7 @@ type real struct {
 	program             string // haproxy or nginx
 	mode                string // HAProxy's
 	front, back, server string
+	bind                string // beside the address of HAProxy's frontend
 }
 
 // realRow is a simulated setting and the real balancer that it stands for.
@@ -45,7 +46,9 @@ type realRow struct {
 var arriving = []string{"client/connects", "inspection/first-bytes-pass", "proxy/address-arrives", "proxy/header-understood"}
 
 func realRows() []realRow {
-	haproxy := func(front, back, server string) real { return real{"haproxy", "tcp", front, back, server} }
+	haproxy := func(front, back, server string) real {
+		return real{program: "haproxy", mode: "tcp", front: front, back: back, server: server}
+	}
 	waits := "tcp-request inspect-delay 1s\ntcp-request content accept if { req.len gt 0 }"
 	rows := []realRow{
 		{name: "nothing", real: haproxy("", "", ""), set: "frontends=shared", assert: arriving},
@@ -53,7 +56,7 @@ func realRows() []realRow {
 		{name: "inspect-delay 5s, a patient client", real: haproxy(strings.Replace(waits, "1s", "5s", 1), "", ""), set: "inspection=client-first", client: "timeout=10s", assert: arriving},
 		{long: true, name: "inspect-delay 1s", real: haproxy(waits, "", ""), set: "inspection=client-first inspection-delay=1s", assert: arriving},
 		{long: true, name: "ssl_preread on", real: real{program: "nginx", front: "ssl_preread on;\npreread_timeout 1s;"}, set: "inspection=tls-hello inspection-delay=1s inspection-verdict=close", assert: arriving},
-		{name: "mode http", real: real{"haproxy", "http", "", "", ""}, set: "inspection=http inspection-verdict=close inspection-delay=1h", assert: arriving},
+		{name: "mode http", real: real{program: "haproxy", mode: "http"}, set: "inspection=http inspection-verdict=close inspection-delay=1h", assert: arriving},
 		{long: true, name: "check", real: haproxy("", "", "check inter 1s"), set: "health-check=tcp health-interval=1s node-fault=none", assert: []string{"health/server-log-quiet"}},
 		// Without a word to wait for, HAProxy resets before the server accepts, as its plain check does.
 		{name: "tcp-check expect", real: haproxy("", "option tcp-check\ntcp-check connect\ntcp-check expect string INFO", "check inter 1s"), set: "health-check=connect health-interval=1s node-fault=none", assert: []string{"health/server-log-quiet"}},
@@ -236,8 +239,8 @@ func (p *process) haproxy(dir string, backends map[string][]proxies.Backend) str
 	var text strings.Builder
 	fmt.Fprintf(&text, "global\n  stats socket %s/admin level admin\ndefaults\n  mode %s\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n", dir, p.real.mode)
 	for front, servers := range backends {
-		fmt.Fprintf(&text, "frontend %s\n  bind %s\n  %s\n  default_backend to-%s\nbackend to-%s\n  balance roundrobin\n  %s\n",
-			front, p.addrs[front], strings.ReplaceAll(p.real.front, "\n", "\n  "), front, front, strings.ReplaceAll(p.real.back, "\n", "\n  "))
+		fmt.Fprintf(&text, "frontend %s\n  bind %s %s\n  %s\n  default_backend to-%s\nbackend to-%s\n  balance roundrobin\n  %s\n",
+			front, p.addrs[front], p.real.bind, strings.ReplaceAll(p.real.front, "\n", "\n  "), front, front, strings.ReplaceAll(p.real.back, "\n", "\n  "))
 		for _, b := range servers {
 			_, port, _ := net.SplitHostPort(b.Monitor)
 			fmt.Fprintf(&text, "  server %s %s %s\n", b.Name, b.Addr, strings.ReplaceAll(p.real.server, "{monitor}", port))
