@@ -166,7 +166,7 @@ func TestFactsAreTold(t *testing.T) {
 		{"addresses", "192.0.2.1:4222 connects in 10ms"},
 		{"first line", "INFO to a silent client in 10ms"},
 		{"servers", "n1 (2.15.2) 6, n2 (2.15.2) 6 of 12 connections"},
-		{"TLS", "TLS 1.3 after the first line"},
+		{"TLS", "TLS 1.3 after the first line, passed through to the server"},
 		{"certificate", "CN=lb for , by , until 2030-01-02"},
 		{"client address", "the server sees our own, 198.51.100.7"},
 		{"advertised", "lb:4222 (this endpoint)"},

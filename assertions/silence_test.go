@@ -10,7 +10,7 @@ import (
 
 // hushed is one quiet connection of a hand-written history: how long it was quiet and how that ended.
 func hushed(lasted float64, end string, more ...func(*Event)) Event {
-	d := time.Duration(lasted * float64(time.Second))
+	d := secs(lasted)
 	return on(lasted+1, Client, "rested", append([]func(*Event){func(e *Event) {
 		e.Silence = &Silence{Lasted: d, AtMost: d + time.Millisecond, End: end, Age: d + time.Second}
 	}}, more...)...)
