@@ -72,6 +72,8 @@ func (i Idle) unknown(h History) []Finding {
 		return skip(nobodyIn)
 	case i.Died:
 		return unseen("busy connections ended together with quiet ones: the endpoint went away meanwhile (a restart, a reload, another way), which is no idle limit")
+	case i.chance():
+		return unseen(fmt.Sprintf("%s ended after %s of silence, and others outlived %s: that may have been anything; measure again", plural(i.Ended, "connection"), exact(i.High), exact(i.Watched)))
 	case i.Survived+i.Ended == 0 && len(refused) > 0:
 		return unseen("no quiet connection came about: " + refused[0].Why)
 	case i.Survived+i.Ended == 0:
@@ -100,7 +102,7 @@ func quietAt(h History) []Finding {
 	case i.Met() && i.Low <= usual && i.Keepalive == "counts" && i.Low > goProbes:
 		f.Verdict, f.Advice = Risky, advice
 		f.Got = fmt.Sprintf("a quiet connection ends %s; Go's TCP keepalive, a probe each %s, keeps it, and clients in other languages may send none", i.ended(), spoken(goProbes))
-	case i.Met() && i.High <= usual, i.Met() && i.Low <= usual:
+	case i.Met() && i.Low <= usual:
 		f.Verdict, f.Advice = Unsafe, advice
 		f.Got = fmt.Sprintf("a quiet connection ends %s; a client's PING comes each %s", i.ended(), spoken(usual))
 	case i.Met() && i.Low < usual*11/10:

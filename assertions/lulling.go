@@ -258,6 +258,10 @@ func (l *lulls) rest(ctx context.Context, enough <-chan struct{}, q lull, speake
 	s.ID, _ = nc.GetClientID()
 	node, server := nc.ConnectedServerName(), nc.ConnectedServerId()
 	s.End, s.Lasted = l.keepQuiet(ctx, enough, q, w)
+	// A first PING may be late, and so may what this machine makes of it: that silence is begun anew.
+	for again := 0; s.End == endPinged && time.Since(w.began) < 2*opened && again < 2 && l.restart(nc, w); again++ {
+		s.End, s.Lasted = l.keepQuiet(ctx, enough, q, w)
+	}
 	s.AtMost = w.finish().most
 	if s.End == "" {
 		s.Lasted = time.Since(w.quietSince())
@@ -296,19 +300,22 @@ func (l *lulls) nudge(speaker *nats.Conn, sub *nats.Subscription, within time.Du
 	return err == nil
 }
 
-// settle waits for the server's first PING, and speaks once more after it: a server leaves out its next PING if it has
-// heard something since the last, so that nearly two of its intervals may be silent.
+// settle waits until the server's first PING must have come, and speaks once more after it: a server leaves out its next
+// PING if it has heard something since the last, so that nearly two of its intervals may be silent.
 func (l *lulls) settle(ctx context.Context, nc *nats.Conn, w *watched) bool {
-	drain(w.moved)
 	if !l.depth.StandIn {
 		select {
-		case <-w.moved:
 		case <-w.over:
 			return false
 		case <-time.After(time.Until(w.began.Add(opened))):
 		case <-ctx.Done():
 		}
 	}
+	return l.restart(nc, w)
+}
+
+// restart speaks once, and a silence begins anew.
+func (l *lulls) restart(nc *nats.Conn, w *watched) bool {
 	if nc.FlushTimeout(awaited) != nil {
 		return false
 	}
@@ -328,22 +335,17 @@ func drain(c <-chan struct{}) {
 func (l *lulls) keepQuiet(ctx context.Context, enough <-chan struct{}, q lull, w *watched) (end string, lasted time.Duration) {
 	timer := time.NewTimer(time.Until(w.quietSince().Add(q.wait)))
 	defer timer.Stop()
-	for {
-		select {
-		case <-w.over:
-			end := w.finish()
-			return end.how, end.quiet
-		case <-w.moved:
-			if w.pause() < 10*time.Millisecond {
-				continue // the tail of what came before
-			}
-			return endPinged, w.pause()
-		case <-timer.C:
-		case <-enough:
-		case <-ctx.Done():
-		}
-		return "", 0
+	select {
+	case <-w.over:
+		end := w.finish()
+		return end.how, end.quiet
+	case <-w.moved:
+		return endPinged, w.pause()
+	case <-timer.C:
+	case <-enough:
+	case <-ctx.Done():
 	}
+	return "", 0
 }
 
 // speak ends the silence and says what became of the connection.

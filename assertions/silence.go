@@ -46,6 +46,12 @@ type Idle struct {
 // Met reports whether there is a limit.
 func (i Idle) Met() bool { return i.High > 0 }
 
+// chance reports whether so few connections ended, and others outlived them, that it may have been anything.
+func (i Idle) chance() bool {
+	const few = 3 // two may share a fate by chance
+	return i.Uneven && i.Ended < few
+}
+
 // IdleOf reads what quiet connections showed.
 func IdleOf(h History) Idle {
 	found := Idle{}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -22,18 +23,18 @@ import (
 
 func TestFlagsAndEnvironmentBecomeAccess(t *testing.T) {
 	env := map[string]string{"NATS_URL": "env", "NATS_CONTEXT": "env", "NATS_USER": "env", "NATS_PASSWORD": "env", "NATS_TOKEN": "env", "NATS_CREDS": "env",
-		"NATS_NKEY": "env", "NATS_CERT": "env", "NATS_KEY": "env", "NATS_CA": "env", "NATS_TIMEOUT": "7s"}
+		"NATS_NKEY": "env", "NATS_CERT": "env", "NATS_KEY": "env", "NATS_CA": "env", "NATS_JWT": "env", "NATS_SEED": "env", "NATS_TIMEOUT": "7s"}
 	for _, c := range []struct {
 		name, args string
 		env        map[string]string
 		want       assertions.Access
 	}{
-		{"flags", "-s a --context b --user c --password d --token e --creds f --nkey g --tlscert h --tlskey i --tlsca j --tlsfirst --timeout 3s --inbox-prefix k", nil,
-			assertions.Access{Servers: "a", Context: "b", User: "c", Password: "d", Token: "e", Creds: "f", Nkey: "g", Cert: "h", Key: "i", CA: "j", TLSFirst: true,
+		{"flags", "-s a --context b --user c --password d --token e --creds f --nkey g --jwt l --seed m --direct n --tlscert h --tlskey i --tlsca j --tlsfirst --timeout 3s --inbox-prefix k", nil,
+			assertions.Access{Servers: "a", JWT: "l", Seed: "m", Direct: "n", Context: "b", User: "c", Password: "d", Token: "e", Creds: "f", Nkey: "g", Cert: "h", Key: "i", CA: "j", TLSFirst: true,
 				Timeout: 3 * time.Second, InboxPrefix: "k"}},
-		{"environment", "", env, assertions.Access{Servers: "env", Context: "env", User: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env", Key: "env",
+		{"environment", "", env, assertions.Access{Servers: "env", JWT: "env", Seed: "env", Context: "env", User: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env", Key: "env",
 			CA: "env", Timeout: 7 * time.Second}},
-		{"flags win", "--server=a --user= --timeout=1s", env, assertions.Access{Servers: "a", Context: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env",
+		{"flags win", "--server=a --user= --timeout=1s", env, assertions.Access{Servers: "a", JWT: "env", Seed: "env", Context: "env", Password: "env", Token: "env", Creds: "env", Nkey: "env", Cert: "env",
 			Key: "env", CA: "env", Timeout: time.Second}},
 		{"nothing", "", nil, assertions.Access{Timeout: 5 * time.Second}},
 	} {
@@ -133,6 +134,102 @@ func TestValidateLooks(t *testing.T) {
 			} else if b, _ := json.Marshal(r); bytes.Contains(b, []byte("null")) {
 				t.Errorf("null in %s", b)
 			}
+		}
+	}
+}
+
+// TestValidateSpeaksToMonitoring runs the whole command as a plugin of a monitoring system.
+func TestValidateSpeaksToMonitoring(t *testing.T) {
+	banner := banners(t, "SSH-2.0-OpenSSH_9.2\r\n")
+	for _, c := range []struct {
+		args string
+		code int
+		says string
+	}{
+		{"-s nats://app:hidden@" + banner, 2, "CRITICAL " + banner + " Crit:client/connects"},
+		{"-s nats://app:hidden@no-such-host.invalid", 3, "UNKNOWN no-such-host.invalid:4222"},
+		{"-s nats://app:hidden@[", 3, "UNKNOWN -s: URL 1 is none"},
+		{"-s h --max-wait 5s", 3, "UNKNOWN --max-wait is about the idle limit"},
+		{"-s h --deep --precision fast", 3, "UNKNOWN --precision fast"},
+	} {
+		var out, log bytes.Buffer
+		p := program{args: append([]string{"validate", "--format", "nagios"}, strings.Fields(c.args)...), out: &out, err: &log, getenv: func(string) string { return "" },
+			endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) }}
+		if got := p.main(context.Background()); got != c.code {
+			t.Errorf("%s: exit %d, want %d: %s", c.args, got, c.code, out.String())
+		}
+		if !strings.HasPrefix(out.String(), c.says) || strings.Count(out.String(), "\n") != 1 || log.Len() > 0 {
+			t.Errorf("%s: got %q and %q, want %q", c.args, out.String(), log.String(), c.says)
+		}
+		if strings.Contains(out.String(), "hidden") {
+			t.Errorf("%s: a credential is repeated: %s", c.args, out.String())
+		}
+	}
+}
+
+func TestDepthIsAskedForByFlags(t *testing.T) {
+	for args, want := range map[string]*assertions.Depth{
+		"":          nil,
+		"--deep":    {MaxWait: 630 * time.Second, Precision: assertions.Precision{Share: 0.02}, Mode: "ladder"},
+		"--backend": {MaxWait: 630 * time.Second, Precision: assertions.Precision{Share: 0.02}, Mode: "ladder", StandIn: true},
+		"--deep --max-wait 3m --precision 100ms --mode bisect": {MaxWait: 3 * time.Minute, Precision: assertions.Precision{Time: 100 * time.Millisecond}, Mode: "bisect"},
+	} {
+		l := lab{plan: fakePlan{report: reportOf(assertions.Safe)}}
+		if got := l.run(append([]string{"validate", "-s", "a"}, strings.Fields(args)...)...); got != 0 {
+			t.Fatalf("%s: exit %d: %s", args, got, l.log.String())
+		}
+		if d := cmp.Diff(want, l.looked.Deep); d != "" {
+			t.Errorf("%s: want -, got +:\n%s", args, d)
+		}
+	}
+	for args, want := range map[string]string{"--mode guess --deep": "want ladder or bisect", "--deep --max-wait 1ms": "--max-wait 1ms", "--mode bisect": "--deep or --backend"} {
+		l := lab{plan: fakePlan{}}
+		if got := l.run(append([]string{"validate", "-s", "a"}, strings.Fields(args)...)...); got != exitUsage || !strings.Contains(l.log.String(), want) {
+			t.Errorf("%s: exit %d: %s", args, got, l.log.String())
+		}
+	}
+}
+
+// TestAStandInIsMeasured runs both commands, one before the other.
+func TestAStandInIsMeasured(t *testing.T) {
+	if testing.Short() {
+		t.Skip("waits")
+	}
+	var log bytes.Buffer
+	heard, says := io.Pipe()
+	ctx, cancel := context.WithCancel(context.Background())
+	var standing sync.WaitGroup
+	standing.Go(func() {
+		p := program{args: []string{"backend", "--listen", "127.0.0.1:0"}, out: &log, err: says, getenv: func(string) string { return "" }}
+		if got := p.main(ctx); got != 0 {
+			t.Errorf("the stand-in exits with %d", got)
+		}
+		says.Close()
+	})
+	defer standing.Wait()
+	defer cancel()
+	line, err := bufio.NewReader(heard).ReadString('\n')
+	addr, ok := strings.CutPrefix(strings.TrimSpace(line), "lbtest: standing in at ")
+	if err != nil || !ok {
+		t.Fatalf("%q, %v", line, err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, heard) }()
+	var out bytes.Buffer
+	p := program{args: []string{"validate", "-s", addr, "--backend", "--max-wait", "2s", "--quiet"}, out: &out, err: &log, getenv: func(string) string { return "" },
+		endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) }}
+	if got := p.main(context.Background()); got != 0 {
+		t.Errorf("exit %d", got)
+	}
+	text := strings.Join(strings.Fields(out.String()), " ")
+	for _, want := range []string{"lbtest-backend-1", "idle limit none up to 2s", "behind it", "each from the very address and port it left here with", "PROXY header none"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+	for args, want := range map[string]string{"": "Give --listen", "--listen nonsense": "listening at nonsense", "x": "takes no argument"} {
+		l := lab{}
+		if got := l.run(append([]string{"backend"}, strings.Fields(args)...)...); got != exitUsage || !strings.Contains(l.log.String(), want) {
+			t.Errorf("%s: exit %d: %s", args, got, l.log.String())
 		}
 	}
 }

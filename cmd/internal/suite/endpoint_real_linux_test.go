@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -161,7 +162,7 @@ func (c told) check(t *testing.T) {
 		t.Fatal(err)
 	}
 	var wrong []string
-	for range 2 {
+	for range 3 {
 		var h assertions.History
 		plan.seen = func(seen assertions.History) { h = seen }
 		began := time.Now()
@@ -201,7 +202,7 @@ func (c told) compare(r report.Report, i assertions.Idle, took time.Duration) (w
 		}
 	}
 	if code := r.ExitCode(report.FailOnUnsafe); code != c.exit {
-		wrong = append(wrong, "exit "+string(rune('0'+code)))
+		wrong = append(wrong, fmt.Sprintf("exit %d, want %d", code, c.exit))
 	}
 	if c.limit == 0 {
 		return wrong
