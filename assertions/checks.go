@@ -236,7 +236,7 @@ func handshakesAt(h History) []Finding {
 	failed := h.Kind(Client, "unsecured")
 	var shown []Event
 	for _, e := range h.Events {
-		if e.TLS != nil {
+		if e.TLS != nil && e.Kind != "direct" {
 			shown = append(shown, e)
 		}
 	}

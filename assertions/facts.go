@@ -154,7 +154,7 @@ func asking(h History, e Event) string {
 func certificateFact(h History) string {
 	var said []string
 	for _, e := range h.Events {
-		if e.TLS == nil || e.TLS.Expires.IsZero() {
+		if e.Kind == "direct" || e.TLS == nil || e.TLS.Expires.IsZero() {
 			continue
 		}
 		text := fmt.Sprintf("%s for %s, by %s, until %s", bearer(*e.TLS), strings.Join(e.TLS.Names, " "), e.TLS.Issuer, e.TLS.Expires.Format(time.DateOnly))
