@@ -114,8 +114,10 @@ func (p *pipeline) createBucket(ctx context.Context) (jetstream.KeyValue, error)
 	}
 	asked, cancel := context.WithTimeout(ctx, 2*time.Second) // as for a stream: better asked again
 	defer cancel()
+	at, _ := p.site(0)
 	if _, err := js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: "KV_" + bucketName, Subjects: []string{"$KV." + bucketName + ".>"},
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true, Replicas: len(p.t.Nodes)}); err != nil {
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		Replicas: len(at.Nodes), Placement: at.placement()}); err != nil {
 		return nil, err
 	}
 	return js.KeyValue(asked, bucketName)

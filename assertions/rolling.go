@@ -36,7 +36,7 @@ var rolling = &Observation{Name: "rolling", Own: true, Rotates: true, JetStream:
 			defer p.Close()
 			apps[i] = p
 		}
-		if err := makeRollingStream(ctx, apps[0].Conn, len(t.Nodes)); err != nil {
+		if err := makeRollingStream(ctx, apps[0].Conn, t.Terms.sites()[0]); err != nil {
 			rec.Add(Event{From: Client, Kind: "no-stream", Stream: rollingStream, Why: err.Error()})
 			return ctx.Err()
 		}
@@ -62,8 +62,8 @@ var rolling = &Observation{Name: "rolling", Own: true, Rotates: true, JetStream:
 		return r.readBack(ctx, account)
 	}}
 
-// makeRollingStream makes the stream within the time that NATS has for becoming ready.
-func makeRollingStream(ctx context.Context, nc *nats.Conn, replicas int) error {
+// makeRollingStream makes the stream, in one cluster, within the time that NATS has for becoming ready.
+func makeRollingStream(ctx context.Context, nc *nats.Conn, at site) error {
 	js, err := jetstream.New(nc)
 	if err != nil {
 		return err
@@ -74,7 +74,7 @@ func makeRollingStream(ctx context.Context, nc *nats.Conn, replicas int) error {
 		// Two seconds: a create that is heard takes tens of milliseconds.
 		asked, cancel := context.WithTimeout(limited, 2*time.Second)
 		defer cancel()
-		_, err = js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: rollingStream, Subjects: []string{"rolling"}, Replicas: replicas, Storage: jetstream.FileStorage})
+		_, err = js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: rollingStream, Subjects: []string{"rolling"}, Replicas: len(at.Nodes), Placement: at.placement(), Storage: jetstream.FileStorage})
 		return err == nil
 	})
 	return err

@@ -127,7 +127,7 @@ func TestAllFormatsOfTheContractExist(t *testing.T) {
 	for _, f := range report.Formats() {
 		names = append(names, f.Name)
 	}
-	if want := strings.Fields("csv html json jsonl junit markdown prometheus text"); !slices.Equal(names, want) {
+	if want := strings.Fields("csv html json jsonl junit markdown nagios prometheus text"); !slices.Equal(names, want) {
 		t.Errorf("got %v, want %v", names, want)
 	}
 }
