@@ -149,7 +149,7 @@ func TestHelpNamesEveryFlagOnce(t *testing.T) {
 		got := output(t, args...)
 		for _, flag := range strings.Fields("topology set nats client assert time-scale seed parallel run-timeout keep artifacts verify-advice " +
 			"report json fail-on quiet verbose no-color") {
-			if n := strings.Count(got, "      --"+flag+" "); n != 1 {
+			if n := strings.Count(got, "\n      --"+flag+" "); n != 1 {
 				t.Errorf("%v names --%s %d times", args, flag, n)
 			}
 		}
