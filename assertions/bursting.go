@@ -2,14 +2,12 @@ package assertions
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Limits is what every node may use of its machine. Zero is no limit.
@@ -46,8 +44,6 @@ const (
 	burstMessage = 16 << 10
 	// fullest is the largest memory that a stream is filled up to: beyond it a lab would need the machine for itself.
 	fullest = 512 << 20
-	// windowed is how many messages wait for their acks at once while a stream is filled. They are in the node's memory as well.
-	windowed = 64
 )
 
 // burst is how many bytes the burst has: as many as a node has memory.
@@ -68,7 +64,7 @@ func watchBurst(ctx context.Context, t Target, rec *Recorder) error {
 	if t.Terms.Limits.Memory == 0 || t.Terms.Limits.Memory > fullest {
 		return ctx.Err()
 	}
-	return fillMemory(ctx, t, rec)
+	return filling(ctx, t, rec)
 }
 
 // lookAtLimits notes what the kernel keeps a node to, and what its JetStream believes that it may use.
@@ -88,7 +84,7 @@ func lookAtLimits(ctx context.Context, t Target, rec *Recorder, n Node) {
 
 // burst publishes to a subscriber that does not read meanwhile, and then lets it read.
 func burst(ctx context.Context, t Target, rec *Recorder, n Node) error {
-	gate := &gate{shut: make(chan struct{})}
+	gate := new(gate)
 	closed := make(chan error, 1)
 	account := t.plain()[0]
 	reader, err := t.connect(n, account, nats.SetCustomDialer(gate), nats.NoReconnect(),
@@ -116,11 +112,11 @@ func burst(ctx context.Context, t Target, rec *Recorder, n Node) error {
 	given(rec, n)
 	sent, taken := publish(ctx, publisher, t.Terms.burst())
 	rec.Add(Event{From: Client, Kind: "burst", Node: n.Name, Bytes: sent, Took: time.Since(began)})
-	outcome := outcomeOf(ctx, t, rec, n, inBurst, !taken)
+	outcome := outcomeOf(ctx, t, rec, n, inBurst, !taken, !taken)
 	gate.open()
 	if outcome == lives && taken {
 		if outcome = drained(ctx, rec, n, heard, closed, began, sent); outcome == dropped {
-			outcome = outcomeOf(ctx, t, rec, n, inBurst, true) // it was killed for what waited, or had had enough of it
+			outcome = outcomeOf(ctx, t, rec, n, inBurst, true, false) // it was killed for what waited, or had had enough of it
 		}
 	}
 	if outcome == lives && !taken {
@@ -186,7 +182,7 @@ func drained(ctx context.Context, rec *Recorder, n Node, heard <-chan *nats.Msg,
 // patient is how long a node may take for a mebibyte that takes it milliseconds. One that is at its memory limit reads
 // its own program from the disk again and again, since that is all that the kernel can take away from it, before the
 // kernel kills it; that can last for minutes.
-const patient = 8 * time.Second
+const patient = 5 * time.Second
 
 // publish sends that many bytes, says how many went out, and whether the node took all of them.
 func publish(ctx context.Context, nc *nats.Conn, all int64) (sent int64, taken bool) {
@@ -208,13 +204,14 @@ func publish(ctx context.Context, nc *nats.Conn, all int64) (sent int64, taken b
 }
 
 // outcomeOf finds out what became of a node, and notes it with what it used. The kernel needs a moment to kill, and so does
-// the engine to tell of it: where something is amiss they are waited for.
-func outcomeOf(ctx context.Context, t Target, rec *Recorder, n Node, when string, amiss bool) outcome {
-	limit := 300 * time.Millisecond
+// the engine to tell of it: where something is amiss they are waited for. A node that does nothing any more stands still if it
+// has all the memory that it may have.
+func outcomeOf(ctx context.Context, t Target, rec *Recorder, n Node, when string, amiss, nothing bool) outcome {
+	wait := 300 * time.Millisecond
 	if amiss {
-		limit = 3 * time.Second
+		wait = 2 * time.Second
 	}
-	limited, enough := context.WithTimeout(ctx, limit)
+	limited, enough := context.WithTimeout(ctx, wait)
 	defer enough()
 	var used Use
 	if until(limited, func() bool {
@@ -227,7 +224,7 @@ func outcomeOf(ctx context.Context, t Target, rec *Recorder, n Node, when string
 		return killed
 	}
 	rec.Add(Event{From: Server, Kind: "used", Node: n.Name, Why: when, Bytes: used.Memory, Count: used.Throttled})
-	if limit := t.Terms.Limits.Memory; amiss && limit > 0 && used.Memory >= limit-limit/20 {
+	if all := t.Terms.Limits.Memory; nothing && all > 0 && used.Memory >= all-all/20 { // the rest is what the kernel is just taking away
 		rec.Add(Event{From: Lab, Kind: "exhausted", Node: n.Name, Why: when, How: "stuck", Bytes: used.Memory, Count: used.Faults})
 		return stuck
 	}
@@ -237,8 +234,7 @@ func outcomeOf(ctx context.Context, t Target, rec *Recorder, n Node, when string
 // gate is a dialer whose connections stop reading while it is closed.
 type gate struct {
 	mu   sync.Mutex
-	shut chan struct{} // closed while reading is free; nil before the first close is the same
-	wide bool
+	shut chan struct{} // nil while it is open; ends when it opens again
 }
 
 // Dial implements nats.CustomDialer.
@@ -258,15 +254,15 @@ func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.shut = make(chan struct{})
-	g.wide = true
 }
 
+// open may be called when it is open.
 func (g *gate) open() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.wide {
+	if g.shut != nil {
 		close(g.shut)
-		g.wide = false
+		g.shut = nil
 	}
 }
 
@@ -277,122 +273,10 @@ type gated struct {
 
 func (c gated) Read(b []byte) (int, error) {
 	c.gate.mu.Lock()
-	shut, closed := c.gate.shut, c.gate.wide
+	shut := c.gate.shut
 	c.gate.mu.Unlock()
-	if closed {
+	if shut != nil {
 		<-shut
 	}
 	return c.Conn.Read(b)
-}
-
-// fill publishes to a stream in memory until that is refused, its node is killed, or it holds as much as the node has.
-func fillMemory(ctx context.Context, t Target, rec *Recorder) error {
-	account, ok := t.jetStream()
-	if !ok {
-		return errors.New("filling a stream: the target has no account with JetStream")
-	}
-	nc, err := t.connect(t.Nodes[len(t.Nodes)-1], account)
-	if err != nil {
-		return fmt.Errorf("filling a stream: %w", err)
-	}
-	defer nc.Close()
-	home, err := inMemory(ctx, t, nc)
-	if err != nil {
-		rec.Add(Event{From: Client, Kind: "no-stream", Why: err.Error()})
-		return ctx.Err()
-	}
-	direct, err := t.connect(home, account, nats.NoReconnect())
-	if err != nil {
-		return fmt.Errorf("filling a stream: %w", err)
-	}
-	defer direct.Close()
-	rec.Add(Event{From: Lab, Kind: "fill-begin", Node: home.Name})
-	given(rec, home)
-	stored, err := store(ctx, direct, t.Terms.Limits.Memory)
-	var refusal *jetstream.APIError
-	refused := errors.As(err, &refusal)
-	e := Event{From: Client, Kind: "filled", Node: home.Name, Bytes: stored}
-	switch {
-	case refused:
-		e.Why = refusal.Description
-	case err != nil:
-		e.Why = err.Error()
-	}
-	outcome := outcomeOf(ctx, t, rec, home, inFill, err != nil && !refused)
-	if outcome == lives && refused {
-		e.Kind = "refused"
-	}
-	rec.Add(e)
-	return restored(ctx, t, rec, home, outcome)
-}
-
-// inMemory makes a stream that a node keeps in memory, and says which.
-func inMemory(ctx context.Context, t Target, nc *nats.Conn) (Node, error) {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return Node{}, err
-	}
-	limited, cancel := context.WithTimeout(ctx, back)
-	defer cancel()
-	var home Node
-	made := errors.New("not tried")
-	until(limited, func() bool {
-		asked, cancel := context.WithTimeout(limited, 2*time.Second) // as long as a create that is heard may take
-		defer cancel()
-		var s jetstream.Stream
-		if s, made = js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: "BURST", Subjects: []string{"burst"}, Storage: jetstream.MemoryStorage}); made != nil {
-			return false
-		}
-		home = t.Nodes[len(t.Nodes)-1] // a server without a cluster has it itself
-		if c := s.CachedInfo().Cluster; c != nil && c.Leader != "" {
-			for _, n := range t.Nodes {
-				if n.Name == c.Leader {
-					home = n
-				}
-			}
-		}
-		return true
-	})
-	return home, made
-}
-
-// store publishes up to that many bytes to the stream, and says how many were acknowledged and why no more.
-func store(ctx context.Context, nc *nats.Conn, all int64) (stored int64, err error) {
-	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(2*windowed))
-	if err != nil {
-		return 0, err
-	}
-	payload := make([]byte, burstMessage)
-	var waiting []jetstream.PubAckFuture
-	for sent := int64(0); sent < all || len(waiting) > 0; {
-		if sent < all && len(waiting) < windowed {
-			f, err := js.PublishAsync("burst", payload)
-			if err != nil {
-				return stored, err
-			}
-			waiting, sent = append(waiting, f), sent+burstMessage
-			continue
-		}
-		if err := acknowledged(ctx, waiting[0]); err != nil {
-			return stored, err
-		}
-		waiting, stored = waiting[1:], stored+burstMessage
-	}
-	return stored, nil
-}
-
-// acknowledged waits for an ack.
-func acknowledged(ctx context.Context, f jetstream.PubAckFuture) error {
-	timer := time.NewTimer(patient)
-	defer timer.Stop()
-	select {
-	case <-f.Ok():
-		return nil
-	case err := <-f.Err():
-		return err
-	case <-timer.C:
-		return errors.New("no ack within " + spoken(patient))
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -76,7 +76,7 @@ func TestJudgingWhetherJetStreamFits(t *testing.T) {
 			measured: map[string]float64{"stored": 40, "jetstream_may_use": 18079}},
 		{name: "killed by the burst before only", terms: limitedTo(64), want: Safe, events: fills(36, on(2, Lab, "exhausted", node("n1"), why(inBurst), how("killed")), on(9, Client, "refused", node("n2"), mib(36), why("insufficient resources"))),
 			got: "n2 stored 36 MiB, refused more (insufficient resources) and lives; JetStream there may use 18079 MiB by its own account, of a container's 64 MiB"},
-		{name: "no ack, and nobody knows why", terms: limitedTo(64), want: Skipped, events: fills(3, on(9, Client, "filled", node("n2"), mib(3), why("no ack within 8s"))),
+		{name: "no ack, and nobody knows why", terms: limitedTo(64), want: Skipped, events: fills(3, on(9, Client, "filled", node("n2"), mib(3), why("no ack within 5s"))),
 			got: "the stream was neither filled until it was refused nor until its node was killed"},
 		{name: "no stream", terms: limitedTo(64), want: Skipped, events: line(kept(64), on(9, Client, "no-stream", why("timeout"))),
 			got: "no stream could be made within 30 s, which is what other assertions judge: timeout"},

@@ -9,7 +9,7 @@ func init() {
 		Explain: "A client of the tester's subscribes past the balancer and stops reading, and another publishes to it as many bytes as a node has memory (256 MiB at the most). " +
 			"What a client does not read waits in the server, up to max_pending (64 MiB); then the server closes it as a slow consumer, which keeps this promise. " +
 			"A Go program without GOMEMLIMIT lets garbage grow to as much again as is alive, so that a container of 64 MiB may be killed for half a burst. " +
-			"The kernel's kill is what the engine reports of the container (OOMKilled, exit status 137); a node that takes nothing for 8 s and has all its memory in use stands still, which ends in that kill or in a failed probe. A burst of which something has neither arrived nor been given up 30 s later breaks the promise as well. " +
+			"The kernel's kill is what the engine reports of the container (OOMKilled, exit status 137); a node that takes nothing for 5 s and has all its memory in use stands still, which ends in that kill or in a failed probe. A burst of which something has neither arrived nor been given up 30 s later breaks the promise as well. " +
 			"Without --node memory or --node cpus nothing is promised.",
 		Speaks:  []string{"memory", "cpus"},
 		Links:   everyLink,

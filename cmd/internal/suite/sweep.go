@@ -159,7 +159,7 @@ var fading = map[string][][]string{
 	"routes-behind-lb":    {{"bandwidth=1MB/s"}, {"bandwidth=100KB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
 	"gateways-behind-lb":  {{"bandwidth=1MB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
 	"leafnodes-behind-lb": {{"bandwidth=1MB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=10KB/s", "burst=64KB"}},
-	"clients-behind-lb":   {{"bandwidth=100KB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=1KB/s"}, {"bandwidth=1KB/s", "burst=16KB"}},
+	"clients-behind-lb":   {{"bandwidth=100KB/s"}, {"bandwidth=10KB/s"}, {"bandwidth=1KB/s"}, {"bandwidth=1KB/s", "burst=4KB"}},
 }
 
 // crossed combines each of some settings with each of others; "" is the default.
