@@ -142,7 +142,11 @@ var proofs = map[string]func(h History, value string) string{
 		if !slices.ContainsFunc(h.Events, func(e Event) bool {
 			return e.From == Balancer && e.Kind == "applied" && e.Why == "burst" && balanced(e)
 		}) {
-			return "no " + h.Terms.kind().one + " used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
+			one := h.Terms.kind().one
+			if len(h.Terms.Links) > 0 && h.Terms.Links[0] != h.Terms.kind().name {
+				one = "client's connection"
+			}
+			return "no " + one + " used it up, so that none met the bandwidth; what happens then shows with a smaller burst"
 		}
 		return ""
 	},
