@@ -35,6 +35,16 @@ func alone(nodes []string) (all [][]string) {
 // dial lets a container dial addresses and gives what became of each.
 func dial(t *testing.T, from *box, addrs ...string) map[string]string {
 	t.Helper()
+	became := map[string]string{}
+	for i, what := range dialEach(t, from, addrs...) {
+		became[addrs[i]] = what
+	}
+	return became
+}
+
+// dialEach lets a container dial addresses one after the other, each closed at once, and gives what became of them.
+func dialEach(t *testing.T, from *box, addrs ...string) (became []string) {
+	t.Helper()
 	code, out, err := from.made.Exec(t.Context(), append([]string{inImage, dialMode}, addrs...),
 		tcexec.WithEnv([]string{topologies.ModeVariable + "=" + dialMode}), tcexec.Multiplexed())
 	if err != nil {
@@ -44,10 +54,12 @@ func dial(t *testing.T, from *box, addrs ...string) map[string]string {
 	if err != nil || code != 0 {
 		t.Fatalf("exit status %d, %v: %s", code, err, said)
 	}
-	became := map[string]string{}
 	for line := range strings.Lines(string(said)) {
-		addr, what, _ := strings.Cut(strings.TrimSpace(line), " ")
-		became[addr] = what
+		_, what, _ := strings.Cut(strings.TrimSpace(line), " ")
+		became = append(became, what)
+	}
+	if len(became) != len(addrs) {
+		t.Fatalf("asked for %v, told of %q", addrs, became)
 	}
 	return became
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,44 +36,63 @@ func beVictim() int {
 	if err := errors.Join(d.Nodes()[0].Pause(), p.Pause()); err != nil {
 		return fail(err)
 	}
-	fmt.Println(rt.run, rt.dir)
+	fmt.Println(rt.run, rt.dir, rt.sweeper.cmd.Process.Pid)
 	select {}
+}
+
+// victim is a program that was started to be killed.
+type victim struct {
+	cmd      *exec.Cmd
+	run, dir string
+	sweeper  int // its process
+}
+
+func startVictim(t *testing.T) victim {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Args = []string{os.Args[0], victimMode}
+	cmd.Env = append(os.Environ(), topologies.ModeVariable+"="+victimMode)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v := victim{cmd: cmd}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if n, _ := fmt.Sscan(line, &v.run, &v.dir, &v.sweeper); n != 3 {
+		t.Fatalf("the victim said %q: %v, %v", line, err, cmd.Wait())
+	}
+	if left := labelled(t, v.run); len(left) != 4 { // two containers, two networks
+		t.Errorf("the victim has %v", left)
+	}
+	if _, err := os.Stat(v.dir); err != nil {
+		t.Error(err)
+	}
+	return v
+}
+
+// kill ends the victim, and returns once it is gone.
+func (v victim) kill(t *testing.T) {
+	t.Helper()
+	if err := v.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	v.cmd.Wait()
 }
 
 func TestAKilledProgramLeavesNothing(t *testing.T) {
 	open(t) // or skip; and builds the image
-	victim := exec.Command("/proc/self/exe")
-	victim.Args = []string{os.Args[0], victimMode}
-	victim.Env = append(os.Environ(), topologies.ModeVariable+"="+victimMode)
-	victim.Stderr = os.Stderr
-	out, err := victim.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := victim.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatalf("the victim said nothing: %v, %v", err, victim.Wait())
-	}
-	run, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if left := labelled(t, run); len(left) != 4 { // two containers, two networks
-		t.Errorf("the victim has %v", left)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Error(err)
-	}
-	if err := victim.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	victim.Wait()
+	v := startVictim(t)
+	v.kill(t)
 	began := time.Now()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		left := labelled(t, run)
-		_, err := os.Stat(dir)
+		left := labelled(t, v.run)
+		_, err := os.Stat(v.dir)
 		if len(left) == 0 && errors.Is(err, os.ErrNotExist) {
 			t.Logf("all gone after %s", time.Since(began).Round(time.Millisecond))
 			return
@@ -80,6 +101,34 @@ func TestAKilledProgramLeavesNothing(t *testing.T) {
 			t.Fatalf("a minute later there are %v and the directory (%v)", left, err)
 		}
 		<-tick.C
+	}
+}
+
+// TestWhatIsLeftWithoutASweeperIsFoundLater kills both, as somebody does who clears a machine of processes.
+func TestWhatIsLeftWithoutASweeperIsFoundLater(t *testing.T) {
+	rt := open(t)
+	live := start(t, rt, "n1")
+	defer closed(t, live)
+	v := startVictim(t)
+	if err := syscall.Kill(v.sweeper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	v.kill(t)
+	if left := labelled(t, v.run); len(left) != 4 {
+		t.Fatalf("somebody else swept: there are %v", left)
+	}
+	removed, err := newTestRuntime().Tidy()
+	if err != nil || len(removed) < 5 || !slices.Contains(removed, "directory "+v.dir) {
+		t.Errorf("removed %v, %v; want two containers, two networks and %s", removed, err, v.dir)
+	}
+	if left := labelled(t, v.run); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if _, err := os.Stat(v.dir); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", v.dir, err)
+	}
+	if left := labelled(t, rt.run); len(left) != 3 { // a container, two networks
+		t.Errorf("a run that goes on has %v", left)
 	}
 }
 

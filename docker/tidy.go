@@ -46,7 +46,7 @@ func tidyEngine(ctx context.Context, engine *client.Client) (removed []string, e
 }
 
 func tidyDirs() (removed []string, err error) {
-	dirs, err := topologies.Abandoned(dirPrefix)
+	dirs, err := topologies.Abandoned(os.TempDir(), dirPrefix)
 	if err != nil {
 		return nil, err
 	}

@@ -52,10 +52,10 @@ func Own(dir string) error {
 	return nil
 }
 
-// Abandoned gives the directories for temporary files whose names begin so and whose owners are gone. One that nobody
-// owns is kept for somebody to look at, and is not among them.
-func Abandoned(prefix string) ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
+// Abandoned gives the directories in another whose names begin so and whose owners are gone. One that nobody owns is kept
+// for somebody to look at, and is not among them.
+func Abandoned(in, prefix string) ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(in, prefix+"*"))
 	if err != nil {
 		return nil, fmt.Errorf("looking for directories left behind: %w", err)
 	}

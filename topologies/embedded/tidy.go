@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lbtest/lbtest/topologies"
 )
@@ -22,11 +23,12 @@ func writeProcess(dir string, pid int) error {
 
 // Tidy implements topologies.Tidy: it ends nodes whose program is gone, and removes their directories.
 func (r *runtime) Tidy() (removed []string, err error) {
-	dirs, err := topologies.Abandoned(prefix)
-	if err != nil {
-		return nil, err
-	}
 	var errs []error
+	var dirs []string
+	for _, in := range slices.Compact([]string{os.TempDir(), temporary()}) {
+		found, err := topologies.Abandoned(in, prefix)
+		dirs, errs = append(dirs, found...), append(errs, err)
+	}
 	for _, dir := range dirs {
 		left := remains{dirs: map[string]bool{dir: true}, nodes: processesIn(dir)}
 		for pid, born := range left.nodes {

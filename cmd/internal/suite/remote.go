@@ -159,7 +159,8 @@ func (r *remote) Strike(ctx context.Context) error {
 
 // stand has the program stand still for the time of a stall.
 func (r *remote) stand(ctx context.Context) error {
-	if _, err := r.tell(ctx, order{Do: doHold}); err != nil {
+	// Whatever becomes of ctx: what was held is to be released.
+	if _, err := r.tell(context.Background(), order{Do: doHold}); err != nil {
 		return err
 	}
 	over := time.NewTimer(r.stall)
