@@ -11,14 +11,13 @@ package profiles
 import (
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/written"
 )
 
 var catalogue []proxies.Profile
@@ -50,7 +49,7 @@ func check(p proxies.Profile) error {
 	errs := []error{p.Check()}
 	for _, d := range p.Unverified {
 		if !exists(d.Setting) {
-			errs = append(errs, fmt.Errorf("unverified.%s: %w", d.Setting, unknown("setting", d.Setting, settings())))
+			errs = append(errs, fmt.Errorf("unverified.%s: %w", d.Setting, written.Unknown("setting", d.Setting, settings())))
 		}
 	}
 	for _, r := range p.Ranges {
@@ -80,7 +79,7 @@ func Find(name string) (proxies.Profile, error) {
 	if p, ok := find(name); ok {
 		return p, nil
 	}
-	return proxies.Profile{}, unknown("profile", name, Names())
+	return proxies.Profile{}, written.Unknown("profile", name, Names())
 }
 
 func find(name string) (proxies.Profile, bool) {
@@ -97,17 +96,9 @@ func Load(given string) (proxies.Profile, error) {
 	if !IsFile(given) {
 		return Find(given)
 	}
-	f, err := os.Open(given)
+	text, err := written.Open(given, "profile")
 	if err != nil {
-		return proxies.Profile{}, fmt.Errorf("reading a profile: %w", err)
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return proxies.Profile{}, fmt.Errorf("reading a profile: %s is a directory, want a file in YAML", given)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, largest+1))
-	if err != nil {
-		return proxies.Profile{}, fmt.Errorf("reading a profile: %w", err)
+		return proxies.Profile{}, err
 	}
 	return Parse(given, text)
 }
@@ -140,13 +131,6 @@ func settable(least, most time.Duration) []proxies.Range {
 }
 
 func fixed(at time.Duration) []proxies.Range { return settable(at, at) }
-
-func unknown(what, given string, names []string) error {
-	if meant := proxies.Meant(given, names); meant != "" {
-		return fmt.Errorf("unknown %s %q%s", what, given, meant)
-	}
-	return fmt.Errorf("unknown %s %q (%ss: %s)", what, given, what, strings.Join(names, ", "))
-}
 
 func exists(setting string) bool { return slices.Contains(settings(), setting) }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lbtest/lbtest/proxies"
+	"github.com/lbtest/lbtest/proxies/written"
 )
 
 func TestAProfileInYAMLIsRead(t *testing.T) {
@@ -102,7 +103,7 @@ func TestWhatIsWrongWithAProfileIsSaidExactly(t *testing.T) {
 		{"comments alone", "# later\n", "my-lb.yaml: there is nothing in the file but comments"},
 		{"null", "~\n", "my-lb.yaml: there is nothing in the file but comments"},
 		{"two documents", "name: a\n---\nname: b\n", "a second document begins here"},
-		{"far too much", strings.Repeat("# hello\n", largest/8+1), "my-lb.yaml: too large for a profile: more than 256 KiB"},
+		{"far too much", strings.Repeat("# hello\n", written.Largest/8+1), "my-lb.yaml: too large for a profile: more than 256 KiB"},
 		{"bytes that are no text", "name: \xff\xfe\n", "my-lb.yaml:"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
