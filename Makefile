@@ -10,6 +10,9 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What goes to every `go test` besides, such as TESTFLAGS=-v or TESTFLAGS='-run Stall'.
 TESTFLAGS ?=
 
+# What goes to the matrix of `make smoke` besides, such as SMOKEFLAGS='--report json=smoke.json', or --write-baseline.
+SMOKEFLAGS ?=
+
 # Go stamps a version from the repository, which fails where git refuses to answer (no git, no repository, or one that
 # belongs to somebody else).
 VCS := $(shell git status --porcelain >/dev/null 2>&1 && echo true || echo false)
@@ -26,7 +29,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
-.PHONY: all build test integration nightly fidelity lint fmt fuzz bench clean help
+.PHONY: all build test smoke integration nightly fidelity lint fmt fuzz bench clean help
 
 all: build lint test ## build, lint and test (what `make` alone does)
 
@@ -39,6 +42,9 @@ ifeq ($(RACE),)
 	@echo "no C compiler: testing without the race detector" >&2
 endif
 	$(GO) test $(RACE) -count=1 -timeout 10m $(TESTFLAGS) ./...
+
+smoke: build ## the smoke matrix against what it found before, .ci/smoke.baseline.yaml: about a minute on two cores
+	./lbtest matrix --suite smoke --baseline .ci/smoke.baseline.yaml --retries 1 --seed 1 $(SMOKEFLAGS)
 
 # Without the race detector: what is judged here is the program as it is used. One package after the other, since each wants
 # the processors, and without what make test has run in the same way.

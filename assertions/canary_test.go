@@ -147,6 +147,20 @@ func TestProved(t *testing.T) {
 	}
 }
 
+func TestWhatAnInspectionLetsNobodyReachIsNotBalanced(t *testing.T) {
+	terms := idleFor(20, "fin")
+	terms.Settings = map[string]string{"balance": "round-robin", "inspection": "client-first"}
+	for _, why := range Proved(History{Terms: terms}) {
+		if strings.HasPrefix(why, "balance") {
+			t.Errorf("got %s", why)
+		}
+	}
+	terms.Settings["inspection"] = "none"
+	if got := Proved(History{Terms: terms}); !slices.ContainsFunc(got, func(why string) bool { return strings.HasPrefix(why, "balance") }) {
+		t.Errorf("without an inspection: got %q", got)
+	}
+}
+
 func TestProvedNamesEachSetting(t *testing.T) {
 	terms := idleFor(20, "fin")
 	terms.Settings = map[string]string{"idle-timeout": "20s", "weather": "fine"}

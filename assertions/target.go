@@ -163,6 +163,11 @@ func (t Terms) duration(name string) time.Duration {
 	return d
 }
 
+// ProvesIdle reports whether it is proved here how the balancer ends idle connections.
+func (t Terms) ProvesIdle() bool {
+	return t.given("idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "idle-keepalive")
+}
+
 // Struck reports whether that event was part of the run.
 func (t Terms) Struck(names ...string) bool {
 	for _, s := range t.Strikes {

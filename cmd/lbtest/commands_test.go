@@ -25,7 +25,7 @@ func output(t *testing.T, args ...string) string {
 func TestListsAreTheRegistries(t *testing.T) {
 	for kind, want := range map[string]string{
 		"topologies": "routes-behind-lb", "settings": "idle-timeout", "assertions": "routes/stay-up-when-quiet",
-		"formats": "json", "runtimes": "embedded", "profiles": "aws-nlb-tcp", "limits": "gomemlimit", "sweeps": "bandwidth",
+		"formats": "json", "runtimes": "embedded", "profiles": "aws-nlb-tcp", "limits": "gomemlimit", "sweeps": "bandwidth", "suites": "smoke",
 	} {
 		if got := output(t, "list", kind); !strings.Contains(got, want) {
 			t.Errorf("list %s has no %s:\n%s", kind, want, got)
@@ -177,6 +177,7 @@ func TestCompletionFollowsTheRegistries(t *testing.T) {
 		{[]string{"balancer", "--set", "idle"}, "idle-timeout=\t"},
 		{[]string{"balancer", "--events", ""}, "jsonl=\n"},
 		{[]string{"explain", ""}, "restart\n"},
+		{[]string{"matrix", "--suite", ""}, "regression\t"},
 		{[]string{"list", ""}, "settings"},
 		{[]string{"completion", ""}, "powershell"},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/assertions"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/proxies/profiles"
 	"github.com/lbtest/lbtest/topologies"
@@ -19,12 +20,12 @@ import (
 func (p *program) explainCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:     "explain NAME",
-		Short:   "say what a topology, a setting, a limit, a profile, an assertion or a verdict means",
+		Short:   "say what a topology, a setting, a limit, a profile, an assertion, a suite or a verdict means",
 		Example: "  lbtest explain idle-timeout\n  lbtest explain aws-nlb-tcp\n  lbtest explain ./my-lb.yaml\n  lbtest explain routes/stay-up-when-quiet\n  lbtest explain risky",
 		Args: func(_ *cobra.Command, args []string) error {
 			switch len(args) {
 			case 0:
-				return errors.New("explain needs a name: a topology, a setting, a limit, a profile, an assertion or a verdict (lbtest list KIND has them)")
+				return errors.New("explain needs a name: a topology, a setting, a limit, a profile, an assertion, a suite or a verdict (lbtest list KIND has them)")
 			case 1:
 				return nil
 			}
@@ -47,7 +48,7 @@ func (p *program) explainCommand() *cobra.Command {
 			}
 			if explain == nil {
 				if len(near(args[0], explainable())) == 0 {
-					return fmt.Errorf("unknown name %q: lbtest list topologies, settings, limits, profiles or assertions has those there is something to say about", args[0])
+					return fmt.Errorf("unknown name %q: lbtest list topologies, settings, limits, profiles, assertions or suites has those there is something to say about", args[0])
 				}
 				return unknown("name", args[0], explainable())
 			}
@@ -67,6 +68,7 @@ func explainable() []string {
 	names = append(names, profiles.Names()...)
 	names = append(names, namesOf(listLimits())...)
 	names = append(names, namesOf(listAssertions())...)
+	names = append(names, namesOf(listSuites())...)
 	for _, v := range assertions.Verdicts() {
 		names = append(names, string(v))
 	}
@@ -97,6 +99,9 @@ func explanation(name string) func(io.Writer) {
 		if a.Name == name {
 			return func(w io.Writer) { explainAssertion(w, a) }
 		}
+	}
+	if text, ok := suite.SuiteText(name); ok {
+		return func(w io.Writer) { explainSuite(w, name, text) }
 	}
 	for _, v := range assertions.Verdicts() {
 		if string(v) == strings.ToLower(name) {
@@ -218,6 +223,13 @@ func explainAssertion(w io.Writer, a assertions.Assertion) {
 		field(w, "hostile", strings.Join(a.Hostile, ", ")+" breaks it")
 	}
 	field(w, "try", fmt.Sprintf("lbtest --topology NAME --assert %s", a.Name))
+}
+
+// explainSuite shows a suite as it was written, for a matrix of one's own to begin with.
+func explainSuite(w io.Writer, name, text string) {
+	fmt.Fprintf(w, "%s (suite)\n\n", name)
+	field(w, "try", "lbtest matrix --suite "+name)
+	fmt.Fprintf(w, "\nTo change it, begin with this file (lbtest matrix ./my-matrix.yaml):\n\n%s", text)
 }
 
 // verdicts says what each verdict means for the one who reads it.

@@ -83,6 +83,67 @@ func runFlagsOf(cmd *cobra.Command) *runFlags {
 	return &f
 }
 
+// matrixFlags is what the flags of a matrix say: the options of the plan, and what happens with its report.
+type matrixFlags struct {
+	suite.MatrixOptions
+	outFlags
+	suite     string
+	runtime   string
+	keep      bool
+	artifacts string // directory; empty: none
+	list      bool   // the cells, instead of running them
+}
+
+// matrixFlagsOf defines the flags of a matrix on a command.
+func matrixFlagsOf(cmd *cobra.Command) *matrixFlags {
+	var f matrixFlags
+	group(cmd, "What to test", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.suite, "suite", "", "a matrix that comes with lbtest, by its `NAME` (lbtest list suites)")
+		fs.StringArrayVar(&f.Only, "only", nil, "only the cells whose names match a `PATTERN`, * allowed, as in 'routes-behind-lb/aws-*'; repeatable")
+		fs.StringVar(&f.Shard, "shard", "", "only one part of the cells, as `I/N`: 1/3, 2/3 and 3/3 together are all, the same on every machine")
+		fs.BoolVar(&f.list, "list", false, "list the cells and run nothing")
+	})
+	group(cmd, "What is expected", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.Baseline, "baseline", "", "hold the verdicts against those of a `FILE`; what differs, for better or worse, is a change")
+		fs.BoolVar(&f.Write, "write-baseline", false, "write what is found into the file of --baseline, as what is expected from now on; cells that were not run keep their lines")
+		fs.IntVar(&f.Retries, "retries", 0, "run again what is not as expected (without a baseline: what is unsafe), up to `N` times; "+
+			"what then is as expected is flaky, keeps its worse verdict, and is no change")
+	})
+	group(cmd, "How to test", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.runtime, "runtime", runtimes[0].name, "what runs the nodes where the matrix does not say, by its `NAME` (lbtest list runtimes)")
+		fs.StringVar(&f.NatsImage, "nats-image", "", "run the nodes of --runtime docker from an `IMAGE` of any nats-server, as in nats:2.14, in the place of the one compiled in")
+		fs.Int64Var(&f.Seed, "seed", 0, "where everything random starts, a number `N`; the same seed gives the same plan (default: drawn, and printed)")
+		fs.IntVar(&f.Parallel, "parallel", 0, "run at most `N` labs side by side, one with JetStream counting as two (default: by the number of cores)")
+		fs.DurationVar(&f.RunTimeout, "run-timeout", 0, "end the run after a `DURATION`, as in 90s or 5m; cells without an answer by then are skipped (default: none)")
+		fs.BoolVar(&f.keep, "keep", false, "keep the directories of the nodes: configurations, logs, stores (the stores of containers go with them)")
+		fs.StringVar(&f.artifacts, "artifacts", "", "a `DIR` for what verdicts rest on: events.jsonl, all that was seen, where the ids of the evidence are found, and report.json")
+	})
+	outFlagsOf(cmd, &f.outFlags, "with a baseline any change, of which unsafe and risky leave out those that have nothing to do with such a verdict; without one never")
+	return &f
+}
+
+// check refuses what contradicts itself or does not exist.
+func (f *matrixFlags) check() error {
+	if exist := namesOf(listRuntimes()); !slices.Contains(exist, f.runtime) {
+		return fmt.Errorf("--runtime: %w", unknown("runtime", f.runtime, exist))
+	}
+	if f.NatsImage != "" && f.runtime != "docker" && !slices.Contains(f.Matrix.Runtimes(), "docker") {
+		return fmt.Errorf("--nats-image %s: images are run in containers only, and no cell runs in one: add --runtime docker", f.NatsImage)
+	}
+	if f.Write && f.Baseline == "" {
+		return errors.New("--write-baseline needs to know where: --baseline FILE")
+	}
+	return f.outFlags.check()
+}
+
+// objects is the mildest verdict that is objected to; "" is any change from a baseline.
+func (f *matrixFlags) objects() string {
+	if f.failOn == "" && (f.Baseline == "" || f.Write) {
+		return report.FailOnNever // there is nothing to compare with, or it is to be what is found
+	}
+	return f.failOn
+}
+
 // outFlagsOf defines the flags about a report on a command.
 func outFlagsOf(cmd *cobra.Command, f *outFlags, usually string) {
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {

@@ -70,6 +70,7 @@ func kinds() []kind {
 		}},
 		{"formats", listFormats, []string{"format", "about"}, nameAbout},
 		{"runtimes", listRuntimes, []string{"runtime", "about"}, nameAbout},
+		{"suites", listSuites, []string{"suite", "about"}, nameAbout},
 	}
 }
 
@@ -173,6 +174,14 @@ func listRuntimes() []entry {
 	var all []entry
 	for _, r := range runtimes {
 		all = append(all, entry{Name: r.name, About: r.about})
+	}
+	return all
+}
+
+func listSuites() []entry {
+	var all []entry
+	for _, m := range suite.Suites() {
+		all = append(all, entry{Name: m.Suite, About: m.About})
 	}
 	return all
 }

@@ -30,11 +30,12 @@ func main() {
 		},
 		plan:     func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
 		endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) },
+		matrix:   func(o suite.MatrixOptions) (matrixPlan, error) { return suite.NewMatrixPlan(o) },
 	}
 	os.Exit(p.main(context.Background()))
 }
 
-// program is what the commands share: the world around the process, and the three things that a test of the
+// program is what the commands share: the world around the process, and what a test of the
 // command line replaces, since it has no lab and no endpoint.
 type program struct {
 	args     []string
@@ -45,6 +46,7 @@ type program struct {
 	runtime  func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime
 	plan     func(suite.Options) (plan, error)
 	endpoint func(suite.EndpointOptions) (plan, error)
+	matrix   func(suite.MatrixOptions) (matrixPlan, error)
 }
 
 // plan is what a command needs of a suite.Plan or a suite.EndpointPlan.

@@ -69,6 +69,7 @@ type lab struct {
 	env     map[string]string
 	options *suite.Options // what the plan was asked for
 	looked  *suite.EndpointOptions
+	cells   *suite.MatrixOptions
 	runtime *fakeRuntime
 	closing error
 
@@ -99,6 +100,10 @@ func (l *lab) run(args ...string) int {
 			l.looked = &o
 			return l.plan, l.err
 		},
+		matrix: func(o suite.MatrixOptions) (matrixPlan, error) {
+			l.cells = &o
+			return fakeCells{l.plan}, l.err
+		},
 	}
 	return p.main(context.Background())
 }
@@ -126,7 +131,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"validate -s nats://x --tlscrt a", []string{`unknown flag "--tlscrt", did you mean --tlscert`}},
 		{"validate -s nats://x --topology routes-behind-lb", []string{`unknown flag "--topology"`}},
 		{"validate -s nats://x --report json", []string{`--report "json": want FORMAT=PATH`}},
-		{"matrix", []string{`unknown command "matrix"`}},
+		{"search", []string{`unknown command "search"`}},
 		{"lst", []string{`unknown command "lst", did you mean list?`}},
 		{"--topology routes-behind-lb extra", []string{`unknown command "extra"`}},
 		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
@@ -159,7 +164,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"completion csh", []string{`unknown shell "csh"`}},
 		{"version 1", []string{"takes no argument"}},
 		{"schema v1", []string{`unknown schema "v1"`, "report, profile"}},
-		{"schema profile report", []string{`schema takes one of report, profile, "profile report" was given`}},
+		{"schema profile report", []string{`schema takes one of report, profile, matrix, "profile report" was given`}},
 		{"report", []string{"report takes one file", "0 were given"}},
 		{"report a b", []string{"report takes one file", "2 were given"}},
 		{"report " + filepath.Join(dir, "none.json"), []string{"none.json: no such file"}},

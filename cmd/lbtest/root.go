@@ -17,6 +17,7 @@ func (p *program) root() *cobra.Command {
 		Example: "  lbtest --topology routes-behind-lb                        which settings are safe?\n" +
 			"  lbtest --topology routes-behind-lb --set idle-timeout=60s is this one?\n" +
 			"  lbtest validate -s nats://lb.example.com:4222             and the one that is there?\n" +
+			"  lbtest matrix --suite smoke --baseline baseline.yaml      is everything as it was?\n" +
 			"  lbtest explain idle-timeout                               what does it mean?",
 		Args:              p.unknownCommand,
 		SilenceErrors:     true,
@@ -27,9 +28,11 @@ func (p *program) root() *cobra.Command {
 	cmd.AddCommand(
 		p.runCommand(),
 		p.validateCommand(),
+		p.matrixCommand(),
 		p.backendCommand(),
 		p.balancerCommand(),
 		p.reportCommand(),
+		p.diffCommand(),
 		p.listCommand(),
 		p.explainCommand(),
 		p.doctorCommand(),

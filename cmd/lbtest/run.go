@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -122,12 +121,8 @@ type measured struct {
 
 // measure makes the plan and runs it. Its error is the user's.
 func (p *program) measure(ctx context.Context, f *runFlags, live *progress, kept *artifacts) (measured, error) {
-	level := slog.LevelWarn
-	if f.verbose || f.keep {
-		level = slog.LevelInfo // where the directories are that are kept
-	}
 	o := f.Options
-	log := slog.New(slog.NewTextHandler(live, &slog.HandlerOptions{Level: level}))
+	log := p.log(live, f.verbose || f.keep)
 	o.Command = append([]string{"lbtest"}, p.args...)
 	o.Versions = versions()
 	if kept != nil {

@@ -7,15 +7,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/cmd/internal/suite"
 	"github.com/lbtest/lbtest/proxies/profiles"
 )
 
 func (p *program) schemaCommand() *cobra.Command {
-	schemas := map[string]func() []byte{"report": report.Schema, "profile": profiles.Schema}
-	names := []string{"report", "profile"}
+	schemas := map[string]func() []byte{"report": report.Schema, "profile": profiles.Schema, "matrix": suite.MatrixSchema}
+	names := []string{"report", "profile", "matrix"}
 	return &cobra.Command{
-		Use:   "schema [report|profile]",
-		Short: "print the JSON schema of the report (" + report.SchemaName + "), or of a profile in YAML",
+		Use:   "schema [report|profile|matrix]",
+		Short: "print the JSON schema of the report (" + report.SchemaName + "), or of a profile or a matrix in YAML",
 		Example: "  lbtest schema > report.schema.json\n" +
 			"  lbtest schema profile > profile.schema.json    then, on top of my-lb.yaml: # yaml-language-server: $schema=profile.schema.json",
 		ValidArgs: names,

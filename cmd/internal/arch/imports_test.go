@@ -64,7 +64,7 @@ var owners = map[string][]owner{
 	"github.com/spf13/cobra":                      {{pkg: "cmd/lbtest"}},
 	"github.com/spf13/pflag":                      {{pkg: "cmd/lbtest", files: []string{"flags.go"}}},
 	"golang.org/x/term":                           {{pkg: "cmd/lbtest"}},
-	"go.yaml.in/yaml/v4":                          {{pkg: "proxies/written"}, {pkg: "proxies/profiles", files: []string{"yaml.go"}}},
+	"go.yaml.in/yaml/v4":                          {{pkg: "proxies/written"}, {pkg: "proxies/profiles", files: []string{"yaml.go"}}, {pkg: "cmd/internal/suite", files: []string{"baseline.go"}}},
 	"github.com/jedib0t/go-pretty/v6":             {{pkg: "cmd/internal/report"}},
 	"github.com/dustin/go-humanize":               {{pkg: "cmd/internal/report"}, {pkg: "proxies", files: []string{"bandwidth.go"}}, {pkg: "assertions"}, {pkg: "topologies", files: []string{"limits.go"}}},
 	"github.com/agnivade/levenshtein": { // what a mistyped name was meant for

@@ -34,6 +34,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 	}
 	p := newPage(r, st)
 	p.headline()
+	p.cost()
 	p.facts()
 	p.table()
 	if p.sweep() {
@@ -45,6 +46,7 @@ func writeText(w io.Writer, r Report, st Style) error {
 		p.everything()
 	}
 	p.profiles()
+	p.baseline()
 	p.verdict()
 
 	out := strings.ReplaceAll(p.out.String(), joined, " ")

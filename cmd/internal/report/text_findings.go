@@ -83,6 +83,9 @@ func worstFirst(a, b Scenario) int {
 // findings writes a block for each group: promised, seen, advice, again.
 func (p *page) findings() {
 	for _, f := range p.grouped() {
+		if p.asExpected(f) {
+			continue
+		}
 		p.line("")
 		for _, s := range f.scenarios {
 			p.line(p.Word(s.Verdict, widest) + " " + p.label(s))

@@ -16,6 +16,7 @@ import (
 // lab is one way of running a topology behind a balancer, and what is judged in it. It is data; run
 // makes it happen.
 type lab struct {
+	on         topologies.Runtime // nil: that of the run
 	topology   topologies.Topology
 	profile    proxies.Profile // unscaled
 	fronts     string
@@ -31,6 +32,7 @@ type lab struct {
 	starts     int
 	neighbours []neighbour // the balancers of the other links
 	manner     string      // of expiry, where this lab is one of several that try them all
+	mute       []string    // settings of the profile that are without effect here
 	// beside is watched as well; tests put their saboteurs there.
 	beside []*assertions.Observation
 }
@@ -153,7 +155,7 @@ func (l lab) length() time.Duration {
 				d = max(d, t.Event+o.Takes(t))
 			}
 		}
-		return max(d, t.Idle+t.Idle/4) // the silent canary waits that long
+		return max(d, canary(t))
 	}
 	if l.quiet() {
 		d += t.Watch() + assertions.Spells*t.Lull()
@@ -174,11 +176,19 @@ func (l lab) length() time.Duration {
 			d += t.Lull()
 		}
 	}
-	d = max(d, t.Idle+t.Idle/4) // the silent canary waits that long
+	d = max(d, canary(t))
 	if l.fronts == "shared" && l.link() == topologies.Routes {
 		d += 45 * time.Second // it never forms, and NATS has 30 s for that
 	}
 	return d
+}
+
+// canary is how long the silent canary waits, where there is one.
+func canary(t assertions.Terms) time.Duration {
+	if !t.ProvesIdle() {
+		return 0
+	}
+	return t.Idle + t.Idle/4
 }
 
 // control is the same lab behind a balancer that does nothing. Where the lab waits, the control need
@@ -218,7 +228,15 @@ func (l lab) key() string {
 	if l.crowd() {
 		clients = l.clients
 	}
-	return fmt.Sprint(l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.limits, l.factor, l.cut, l.group(), l.jetStream(), l.security)
+	return fmt.Sprint(l.where(), l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.limits, l.factor, l.cut, l.group(), l.jetStream(), l.security)
+}
+
+// where names the runtime, where it is not that of the run.
+func (l lab) where() string {
+	if l.on == nil {
+		return ""
+	}
+	return l.on.Name()
 }
 
 func (l lab) routing() topologies.Routing { return l.build(nil).Routing() }

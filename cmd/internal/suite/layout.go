@@ -139,15 +139,18 @@ func (s scenario) timers() timers {
 	return t
 }
 
-// clientPings are the silences that are usual between a client and its server: each side's own interval, and twice the
-// server's, which postpones its ping while the client speaks.
+// clientPings are the silences that are usual between a client and its server: each side's own interval, and, where the
+// client does not ping as often, twice the server's, which postpones its ping while the client speaks.
 func (s scenario) clientPings() []time.Duration {
 	server := s.build().Pings().Interval
-	pings := []time.Duration{server, 2 * server}
-	if client, _ := s.client.Ping(); client > 0 {
-		pings = append(pings, client)
+	client, _ := s.client.Ping()
+	switch {
+	case client > 0 && client <= server:
+		return []time.Duration{server, client}
+	case client > 0:
+		return []time.Duration{server, 2 * server, client}
 	}
-	return pings
+	return []time.Duration{server, 2 * server}
 }
 
 // build is what the servers are told, in real time.
@@ -156,7 +159,7 @@ func (s scenario) build() topologies.Build {
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
-	l := lab{topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, limits: s.limits, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	l := lab{mute: s.mute, topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, limits: s.limits, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
 	if l.fronts == "shared" && s.balances(topologies.Routes) {
 		l.starts = luckyStarts
 	}

@@ -18,49 +18,15 @@ type Plan struct {
 	options   Options
 	scenarios []scenario
 	seed      int64
+	cells     *cells // what is said of a matrix alone; nil for a run
 }
 
 // NewPlan checks everything that was given and lays out the scenarios. Its errors are the user's.
 func NewPlan(o Options) (Plan, error) {
-	p := Plan{options: o, seed: o.Seed}
-	if p.seed == 0 {
-		p.seed = 1 + rand.Int64N(1<<31) // short enough to be typed again
-	}
-	wanted, err := parseScale(o.TimeScale)
+	all, err := o.read()
+	p := Plan{options: o, seed: all.seed}
 	if err != nil {
 		return p, err
-	}
-	if o.Parallel < 0 {
-		return p, fmt.Errorf("--parallel %d: want a number of labs from 1 up, or leave it out", o.Parallel)
-	}
-	if o.Clients < 0 {
-		return p, fmt.Errorf("--clients %d: want the number of client connections that are expected at once, from 1 up", o.Clients)
-	}
-	if o.Clients == 0 {
-		o.Clients = usualClients
-	}
-	if o.RunTimeout < 0 {
-		return p, fmt.Errorf("--run-timeout %s: want a duration above zero", o.RunTimeout)
-	}
-	client, err := assertions.ParseClientTuning(o.Client)
-	if err != nil {
-		return p, err
-	}
-	chosen, err := choose(o.Assert)
-	if err != nil {
-		return p, err
-	}
-	limits, err := topologies.ParseLimits(o.Node)
-	if err != nil {
-		return p, fmt.Errorf("--node %w", err)
-	}
-	var nats []topologies.KeyValue
-	for _, given := range o.Nats {
-		kv, err := topologies.ParseKeyValue(given)
-		if err != nil {
-			return p, fmt.Errorf("--nats %w", err)
-		}
-		nats = append(nats, kv)
 	}
 	tops, err := findTopologies(o.Topologies)
 	if err != nil {
@@ -81,19 +47,9 @@ func NewPlan(o Options) (Plan, error) {
 	if err != nil {
 		return p, err
 	}
-	auth, err := login(o.Auth, nats)
-	if err != nil {
-		return p, err
-	}
 	for _, t := range tops {
-		for _, jetStream := range []bool{true, false} {
-			build, err := checkable(topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: nats}, Limits: limits, JetStream: jetStream}, auth)
-			if err != nil {
-				return p, err
-			}
-			if err := o.Runtime.Check(build); err != nil {
-				return p, err
-			}
+		if err := all.acceptable(t, o.Runtime); err != nil {
+			return p, err
 		}
 		configurations := sweep.rows[t.Name]
 		if !p.Sweep() {
@@ -101,29 +57,109 @@ func NewPlan(o Options) (Plan, error) {
 		}
 		for _, from := range origins {
 			for _, settings := range configurations {
-				all := common{nats, client, o.Clients, auth, limits}
+				row := all
 				var own []string
 				if p.Sweep() {
-					if settings, all, own, err = configured(settings, all); err != nil {
+					if settings, row.common, own, err = configured(settings, all.common); err != nil {
 						return p, fmt.Errorf("the sweep of %s: %w", t.Name, err)
 					}
 				}
-				s, err := newScenario(t, from, settings, all, chosen, wanted, p.seed)
+				s, err := row.scenario(t, from, settings, own)
 				if err != nil {
-					return p, err
-				}
-				s.name = strings.Join(append([]string{s.name}, own...), ",")
-				if err := s.possible(); err != nil {
 					return p, err
 				}
 				p.scenarios = append(p.scenarios, s)
 			}
 		}
 	}
-	if len(o.Assert) > 0 && !slices.ContainsFunc(p.scenarios, func(s scenario) bool { return len(s.labs)+len(s.left) > 0 || s.skip != "" }) {
-		return p, fmt.Errorf("--assert %s selects nothing that can be judged on %s", strings.Join(o.Assert, " "), strings.Join(o.Topologies, ", "))
+	return p, p.something()
+}
+
+// given is what options say about every scenario, read.
+type given struct {
+	common
+	chosen []assertions.Assertion
+	wanted float64 // how far time may be shortened at the most
+	seed   int64
+}
+
+// read checks what holds for every scenario. Its errors are the user's.
+func (o Options) read() (given, error) {
+	g := given{seed: o.Seed, common: common{clients: o.Clients}}
+	if g.seed == 0 {
+		g.seed = 1 + rand.Int64N(1<<31) // short enough to be typed again
 	}
-	return p, nil
+	var err error
+	if g.wanted, err = parseScale(o.TimeScale); err != nil {
+		return g, err
+	}
+	switch {
+	case o.Parallel < 0:
+		return g, fmt.Errorf("--parallel %d: want a number of labs from 1 up, or leave it out", o.Parallel)
+	case o.Clients < 0:
+		return g, fmt.Errorf("--clients %d: want the number of client connections that are expected at once, from 1 up", o.Clients)
+	case o.RunTimeout < 0:
+		return g, fmt.Errorf("--run-timeout %s: want a duration above zero", o.RunTimeout)
+	case o.Clients == 0:
+		g.clients = usualClients
+	}
+	if g.client, err = assertions.ParseClientTuning(o.Client); err != nil {
+		return g, err
+	}
+	if g.chosen, err = choose(o.Assert); err != nil {
+		return g, err
+	}
+	if g.limits, err = topologies.ParseLimits(o.Node); err != nil {
+		return g, fmt.Errorf("--node %w", err)
+	}
+	for _, pair := range o.Nats {
+		kv, err := topologies.ParseKeyValue(pair)
+		if err != nil {
+			return g, fmt.Errorf("--nats %w", err)
+		}
+		g.nats = append(g.nats, kv)
+	}
+	g.auth, err = login(o.Auth, g.nats)
+	return g, err
+}
+
+// acceptable asks the server's own parser about the configuration of a topology.
+func (g given) acceptable(t topologies.Topology, to topologies.Runtime) error {
+	for _, jetStream := range []bool{true, false} {
+		build, err := checkable(topologies.Build{Topology: t, Tuning: topologies.Tuning{Nats: g.nats}, Limits: g.limits, JetStream: jetStream}, g.auth)
+		if err != nil {
+			return err
+		}
+		if err := to.Check(build); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// scenario is one configuration of a topology; own are what its name says beside the balancer's settings.
+func (g given) scenario(t topologies.Topology, from origin, settings, own []string) (scenario, error) {
+	s, err := newScenario(t, from, settings, g.common, g.chosen, g.wanted, g.seed)
+	if err != nil {
+		return s, err
+	}
+	s.name = strings.Join(append([]string{s.name}, own...), ",")
+	return s, s.possible()
+}
+
+// something refuses a choice of assertions of which none can be judged.
+func (p Plan) something() error {
+	judged := func(s scenario) bool { return len(s.labs)+len(s.left) > 0 || s.skip != "" }
+	if o := p.options; len(o.Assert) > 0 && !slices.ContainsFunc(p.scenarios, judged) {
+		var where []string
+		for _, s := range p.scenarios {
+			if !slices.Contains(where, s.topology.Name) {
+				where = append(where, s.topology.Name)
+			}
+		}
+		return fmt.Errorf("--assert %s selects nothing that can be judged on %s", strings.Join(o.Assert, " "), strings.Join(where, ", "))
+	}
+	return nil
 }
 
 // usualClients is how many client connections are expected where nothing is said: the contract's default.
@@ -197,12 +233,26 @@ func choose(patterns []string) ([]assertions.Assertion, error) {
 	return chosen, nil
 }
 
-// usable asks the runtime before anything is started.
+// usable asks the runtimes before anything is started.
 func (p Plan) usable(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // a question, not a start
 	defer cancel()
-	if err := p.options.Runtime.Usable(limited); err != nil {
-		return fmt.Errorf("runtime %s cannot be used here: %w", p.options.Runtime.Name(), err)
+	for _, runtime := range p.runtimes() {
+		if err := runtime.Usable(limited); err != nil {
+			return fmt.Errorf("runtime %s cannot be used here: %w", runtime.Name(), err)
+		}
 	}
 	return nil
+}
+
+// runtimes are those that the scenarios run on, each once.
+func (p Plan) runtimes() []topologies.Runtime {
+	var all []topologies.Runtime
+	for _, s := range p.scenarios {
+		on := s.runtime(p.options.Runtime)
+		if !slices.ContainsFunc(all, func(r topologies.Runtime) bool { return r.Name() == on.Name() }) {
+			all = append(all, on)
+		}
+	}
+	return all
 }

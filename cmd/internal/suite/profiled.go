@@ -17,6 +17,7 @@ import (
 type origin struct {
 	given   string // as typed after --profile; "" where nothing was
 	profile proxies.Profile
+	pings   int // as how many an idle timeout is simulated at the most; 0: as long as beyond allows
 }
 
 // findProfiles reads what was given, and gives the one empty origin where nothing was.
@@ -38,7 +39,7 @@ func findProfiles(given []string) ([]origin, error) {
 				return nil, fmt.Errorf("--profile %s and --profile %s are both called %s; give one of them another name", other.given, g, p.Name)
 			}
 		}
-		found = append(found, origin{g, p})
+		found = append(found, origin{given: g, profile: p})
 	}
 	return found, nil
 }
@@ -73,6 +74,15 @@ func usual(t topologies.Topology) proxies.Profile {
 // that keep routes from being quiet, which nats-server sends each 30 s or more often. Waiting for the five days of a connection table would teach no more.
 const beyond = 10 * time.Minute
 
+// farthest is how long a timer of a profile is simulated as at the most. Of an idle timeout a matrix may say in pings
+// what is far enough: the longest silence that is usual on the link decides whether it is met.
+func (s scenario) farthest(timer string) time.Duration {
+	if s.from.pings == 0 || timer == "max-lifetime" {
+		return beyond
+	}
+	return min(beyond, time.Duration(s.from.pings)*slices.Max(s.timers().pings))
+}
+
 // details are the settings that say what happens at a limit.
 var details = map[string][]string{"source-ports": {"port-reuse-delay", "port-exhaustion"}, "max-connections": {"connection-limit"}}
 
@@ -100,12 +110,17 @@ func (s *scenario) heed(wanted float64) {
 		return // in real time a timer is what it is
 	}
 	for _, name := range []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "max-lifetime"} {
-		if ofProfile(name) && s.profile.Duration(name) > beyond {
-			shorter, err := s.profile.With(name, beyond.String())
+		longest := s.farthest(name)
+		if ofProfile(name) && s.profile.Duration(name) > longest {
+			shorter, err := s.profile.With(name, longest.String())
 			if err != nil {
 				continue // it is a duration like any other
 			}
 			s.profile = shorter
+			if longest < beyond {
+				s.note(fmt.Sprintf("%s=%s is simulated as %s, %d pings; one that is longer is more lenient and nothing else", name, s.settings[name], s.profile.Value(name), s.from.pings))
+				continue
+			}
 			s.note(fmt.Sprintf("%s=%s is simulated as %s, which is as far beyond pings of %s; --time-scale 1 waits for it in full",
 				name, s.settings[name], s.profile.Value(name), s.timers().pings[0]))
 		}

@@ -15,7 +15,7 @@ import (
 func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) report.Report {
 	o := p.options
 	head := report.Run{ID: runID(began, p.seed), Command: o.Command, Seed: p.seed, Started: began, Took: report.Seconds(time.Since(began)),
-		Runtime: o.Runtime.Name(), Versions: o.Versions, Interrupted: interrupted}
+		Runtime: p.where(), Versions: o.Versions, Interrupted: interrupted}
 	var scenarios []report.Scenario
 	var results []report.Result
 	for _, v := range verdicts {
@@ -38,6 +38,15 @@ func (p Plan) report(verdicts []verdict, began time.Time, interrupted bool) repo
 		results = append(results, v.rows()...)
 	}
 	return report.New(head, scenarios, results)
+}
+
+// where names the runtimes that were used.
+func (p Plan) where() string {
+	var names []string
+	for _, r := range p.runtimes() {
+		names = append(names, r.Name())
+	}
+	return strings.Join(names, ", ")
 }
 
 func (v verdict) rows() []report.Result {

@@ -28,6 +28,7 @@ type run struct {
 	book  book
 	// controls are by lab.key; only the goroutine that begins scenarios touches them.
 	controls map[string]*outcome
+	labs     map[string]*outcome // of this round that scenarios share, by lab.likeness; as controls
 
 	mu      sync.Mutex
 	seen    servers
@@ -49,7 +50,8 @@ type verdict struct {
 	results  []result
 	err      error // why the whole scenario could not be judged
 	flaky    bool
-	verified map[string]bool // advice text → whether it helped
+	verified map[string]bool    // advice text → whether it helped
+	last     assertions.Verdict // when it was repeated; "" if it was not
 }
 
 // result is the answer of one assertion.
@@ -71,31 +73,39 @@ type result struct {
 // keep two cores less than half busy. Each takes up to fifty file descriptors here.
 func side() int64 { return int64(max(4, min(8*runtime.NumCPU(), descriptors()/100))) }
 
+// overdue is why a scenario has no answer at the end of the time that the run was given.
+type overdue struct{ limit time.Duration }
+
+func (o overdue) Error() string { return fmt.Sprintf("the run timeout of %s was over", o.limit) }
+
 // Run does what the plan says and reports what was measured, whatever happens. When the context ends,
 // what did not finish is errored with the reason.
 func (p Plan) Run(ctx context.Context, say func(Progress)) report.Report {
+	began := time.Now()
+	verdicts, interrupted := p.run(ctx, say, began)
+	return p.report(verdicts, began, interrupted)
+}
+
+// run judges the scenarios, and puts down which servers were seen.
+func (p *Plan) run(ctx context.Context, say func(Progress), began time.Time) (verdicts []verdict, interrupted bool) {
 	if say == nil {
 		say = func(Progress) {}
 	}
-	r := &run{plan: p, say: say, began: time.Now(), controls: map[string]*outcome{}, running: map[string]bool{}, all: side()}
-	if p.options.Parallel > 0 {
-		r.all = int64(p.options.Parallel)
-	}
+	r := &run{plan: *p, say: say, began: began, controls: map[string]*outcome{}, labs: map[string]*outcome{}, running: map[string]bool{}, all: p.side()}
 	r.book.to = p.options.Events
 	r.slots = semaphore.NewWeighted(r.all)
 	r.start = make(starting, runtime.NumCPU())
 	limited := ctx
 	if p.options.RunTimeout > 0 {
 		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeoutCause(ctx, p.options.RunTimeout, fmt.Errorf("the run timeout of %s was over", p.options.RunTimeout))
+		limited, cancel = context.WithTimeoutCause(ctx, p.options.RunTimeout, overdue{p.options.RunTimeout})
 		defer cancel()
 	}
-	verdicts := r.verdicts(limited)
+	verdicts = r.verdicts(limited)
 	if seen := r.seen.String(); seen != "" {
 		p.options.Versions.NATSServer = seen // what was run, rather than what was built in
 	}
-	interrupted := ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled)
-	return p.report(verdicts, r.began, interrupted)
+	return verdicts, errors.Is(ctx.Err(), context.Canceled)
 }
 
 func (r *run) verdicts(ctx context.Context) []verdict {
@@ -115,6 +125,7 @@ func (r *run) verdicts(ctx context.Context) []verdict {
 	}
 	r.side(ctx, scenarios, verdicts)
 	r.repeat(ctx, verdicts)
+	r.retry(ctx, verdicts)
 	if r.plan.options.VerifyAdvice {
 		r.verify(ctx, verdicts)
 	}
@@ -159,7 +170,7 @@ func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done fu
 		if !l.uncontrolled() {
 			controls[i] = r.control(ctx, l, wg)
 		}
-		labs[i] = r.launch(ctx, l, wg, started)
+		labs[i] = r.once(ctx, l, wg, started)
 		if controls[i] == nil {
 			controls[i] = labs[i] // which its judges do not look at
 		}
@@ -169,11 +180,11 @@ func (r *run) begin(ctx context.Context, s scenario, wg *sync.WaitGroup, done fu
 		for i, l := range s.labs {
 			<-labs[i].finished
 			<-controls[i].finished
-			v.results = append(v.results, judge(l, *labs[i], *controls[i])...)
+			v.results = append(v.results, judge(l, l.read(*labs[i]), *controls[i])...)
 		}
 		v.results = gravest(v.results)
 		if cause := context.Cause(ctx); cause != nil && len(s.labs) > 0 && !settled(v.results) {
-			v.err = cause
+			v = r.unfinished(v, cause)
 		}
 		done(v)
 	})
@@ -203,7 +214,7 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			began := time.Now()
 			fresh := l
 			fresh.profile.Seed += int64(i) // another start, another chance
-			o.histories[i], errs[i] = fresh.run(ctx, r.plan.options.Runtime, r.start)
+			o.histories[i], errs[i] = fresh.run(ctx, r.runtime(l), r.start)
 			took[i] = time.Since(began)
 			r.mu.Lock()
 			r.seen.see(o.histories[i])
@@ -366,6 +377,7 @@ func (r *run) repeat(ctx context.Context, verdicts []verdict) {
 
 // again runs scenarios once more, as many side by side as are told.
 func (r *run) again(ctx context.Context, verdicts []verdict, side int, which func(int) bool, how string) {
+	clear(r.labs) // what is repeated is seen afresh
 	room := make(chan struct{}, side)
 	var wg sync.WaitGroup
 	seconds := make([]*verdict, len(verdicts))
@@ -403,7 +415,7 @@ func (v verdict) close() bool {
 // merge puts two runs of a scenario together.
 func merge(first, second verdict) verdict {
 	merged := first
-	merged.err = second.err
+	merged.err, merged.last = second.err, second.worst()
 	merged.results = slices.Clone(first.results)
 	for i, was := range first.results {
 		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name && r.link == was.link })
@@ -457,9 +469,17 @@ func (r *run) announce(scenarios []scenario) {
 	// What a lab takes beside its waiting: starting, forming, settling, reading back.
 	const besides = 15 * time.Second
 	var longest, together time.Duration
+	shared := map[string]bool{}
 	for _, s := range scenarios {
 		longest = max(longest, s.length()+besides)
 		for _, l := range s.labs {
+			if r.plan.cells != nil {
+				alike := l.likeness()
+				if shared[alike] {
+					continue
+				}
+				shared[alike] = true
+			}
 			together += time.Duration(int64(l.length()+besides) * min(l.weight(), r.all) * int64(l.starts) / r.all)
 		}
 	}

@@ -25,10 +25,11 @@ type scenario struct {
 	nats     []topologies.KeyValue
 	client   assertions.ClientTuning
 	auth     topologies.AuthMode
-	limits   topologies.Limits // of every node
-	clients  int               // connections the operator expects at once
-	notes    []string          // what is to be known about what was asked
-	mute     []string          // settings of the profile that cannot act here, or that nothing here can reach
+	on       topologies.Runtime // nil: that of the run
+	limits   topologies.Limits  // of every node
+	clients  int                // connections the operator expects at once
+	notes    []string           // what is to be known about what was asked
+	mute     []string           // settings of the profile that cannot act here, or that nothing here can reach
 	labs     []lab
 	skip     string // why nothing of it can be judged
 	left     []left // assertions that cannot be judged, each with its reason
@@ -279,13 +280,30 @@ func (s scenario) assertions() []assertions.Assertion {
 	return all
 }
 
+// placed is the scenario on a runtime of its own.
+func (s scenario) placed(on topologies.Runtime) scenario {
+	s.on, s.labs = on, slices.Clone(s.labs)
+	for i := range s.labs {
+		s.labs[i].on = on
+	}
+	return s
+}
+
+// runtime is what the scenario runs on: its own, or that of the run.
+func (s scenario) runtime(ofRun topologies.Runtime) topologies.Runtime {
+	if s.on != nil {
+		return s.on
+	}
+	return ofRun
+}
+
 // defaultRuntime is what the command line uses if it does not say.
 const defaultRuntime = "embedded"
 
 // reproduce is the command that runs just this scenario.
 func (s scenario) reproduce(o Options, seed int64) string {
 	words := []string{"lbtest", "--topology", s.topology.Name}
-	if name := o.Runtime.Name(); name != defaultRuntime {
+	if name := s.runtime(o.Runtime).Name(); name != defaultRuntime {
 		words = append(words, "--runtime", name)
 	}
 	if o.NatsImage != "" {
@@ -312,8 +330,8 @@ func (s scenario) reproduce(o Options, seed int64) string {
 	if way := s.login(); way != "" {
 		words = append(words, "--auth", way)
 	}
-	if o.Clients != 0 && o.Clients != usualClients {
-		words = append(words, "--clients", fmt.Sprint(o.Clients))
+	if s.clients != 0 && s.clients != usualClients {
+		words = append(words, "--clients", fmt.Sprint(s.clients))
 	}
 	if o.TimeScale != "" && o.TimeScale != "auto" {
 		words = append(words, "--time-scale", o.TimeScale)

@@ -194,7 +194,7 @@ func configured(row []string, run common) (settings []string, all common, own []
 			if kv, err = topologies.ParseKeyValue(pair); err != nil {
 				return nil, all, nil, err
 			}
-			all.nats = append(slices.DeleteFunc(all.nats, func(other topologies.KeyValue) bool { return other.Key == kv.Key }), kv)
+			all.nats = append(slices.DeleteFunc(all.nats, func(other topologies.KeyValue) bool { return other.Key == kv.Key && other.Group == kv.Group }), kv)
 		case "client":
 			key, value, _ := strings.Cut(pair, "=")
 			if all.client, err = all.client.And(map[string]string{key: value}); err != nil {
