@@ -95,7 +95,7 @@ func (o MatrixOptions) scenarios(all given) ([]scenario, error) {
 				continue // two blocks have it
 			}
 			maker.froms[s.name] = s.from.given
-			scenarios = append(scenarios, s.limited(m.Limit))
+			scenarios = append(scenarios, s.within(m.Limit))
 		}
 	}
 	for i, n := range left {
@@ -181,9 +181,9 @@ func (m cellMaker) scenario(c choice) (scenario, error) {
 	return s, err
 }
 
-// limited skips a cell that would take too long. Whatever else of it could be judged would be called safe without an
+// within skips a cell that would take too long. Whatever else of it could be judged would be called safe without an
 // answer to what it is about.
-func (s scenario) limited(limit time.Duration) scenario {
+func (s scenario) within(limit time.Duration) scenario {
 	if takes := s.length(); limit > 0 && takes > limit {
 		s.skip = fmt.Sprintf("it would take about %s, since its timers cannot be shortened further, and this matrix gives a cell %s; it can be run by itself",
 			takes.Round(time.Second), limit)
