@@ -29,7 +29,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
-.PHONY: all build test smoke integration nightly fidelity lint fmt fuzz bench clean help
+.PHONY: all build test smoke integration nightly docker-sweep fidelity lint fmt fuzz bench clean help
 
 all: build lint test ## build, lint and test (what `make` alone does)
 
@@ -54,6 +54,9 @@ integration: ## the long suites: each verdict of each promise on real NATS, cont
 # What integration leaves out because it differs little from something there, and the boundaries of timers in real time.
 nightly: ## integration, and every calibration point in every manner and next to its boundary in real time: two hours
 	LBTEST_LONG=1 LBTEST_NIGHTLY=1 $(GO) test -p 1 -count=1 -timeout 3h $(TESTFLAGS) $(LONG)
+
+docker-sweep: ## every sweep in both runtimes, whose verdicts must be the same: some hours
+	LBTEST_LONG=1 LBTEST_SWEEPS=1 LBTEST_REQUIRE_DOCKER=1 $(GO) test -count=1 -timeout 12h -run TestSweepsInContainers -v $(TESTFLAGS) ./cmd/lbtest
 
 fidelity: ## the simulated balancer held against real HAProxy and nginx, as a table of what they agree on, and NATS behind both
 	@table=$$(mktemp); trap 'rm -f "$$table"' EXIT; \
@@ -85,4 +88,4 @@ clean: ## remove what was built
 	rm -f lbtest
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20

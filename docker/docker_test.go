@@ -82,7 +82,7 @@ func newTestRuntime() *runtime {
 }
 
 // open gives a runtime of which nothing may be left in the end, or skips the test where no engine answers.
-func open(t *testing.T) *runtime {
+func open(t testing.TB) *runtime {
 	t.Helper()
 	if testing.Short() || os.Getenv("LBTEST_LONG") == "" {
 		t.Skip("starts containers: make integration")
@@ -109,7 +109,7 @@ func open(t *testing.T) *runtime {
 }
 
 // labelled lists what carries a run's label.
-func labelled(t *testing.T, run string) []string {
+func labelled(t testing.TB, run string) []string {
 	t.Helper()
 	engine, err := connect(context.Background())
 	if err != nil {

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/topologies"
 )
 
 // inContainers builds the program as it goes into containers, or skips the test where no engine answers.
@@ -43,6 +46,85 @@ func inContainers(t *testing.T) (user, *client.Client) {
 	return user{program, t.TempDir()}, engine
 }
 
+// TestTopologiesInContainers asks one thing of each topology. The same is asked of the embedded runtime at night: other
+// tests do so by day. make docker-sweep asks everything of both.
+func TestTopologiesInContainers(t *testing.T) {
+	someone, _ := inContainers(t)
+	for name, c := range map[string]struct {
+		args []string
+		want assertions.Verdict
+	}{
+		"clients that wait for INFO":         {[]string{"--topology", "clients-behind-lb", "--set", "inspection=client-first", "--assert", "client/connects"}, assertions.Unsafe},
+		"TLS from end to end":                {[]string{"--topology", "clients-behind-lb", "--set", "tls=passthrough", "--nats", "tls.verify_and_map=true", "--assert", "tls/connects"}, assertions.Safe},
+		"twenty source ports":                {[]string{"--topology", "clients-behind-lb", "--set", "source-ports=20", "--assert", "ports/all-connect"}, assertions.Unsafe},
+		"websockets":                         {[]string{"--topology", "websocket-behind-lb", "--set", "frontends=shared", "--assert", "client/connects"}, assertions.Safe},
+		"gateways that meet HTTP":            {[]string{"--topology", "gateways-behind-lb", "--set", "inspection=http", "--assert", "gateways/connect"}, assertions.Unsafe},
+		"leafnodes that meet a PROXY header": {[]string{"--topology", "leafnodes-behind-lb", "--set", "proxy-protocol=v2", "--assert", "leafnodes/connect"}, assertions.Unsafe},
+		"each balancer with settings of its own": {[]string{"--topology", "all-behind-lb", "--set", "gateways:proxy-protocol=v2",
+			"--assert", "gateways/connect", "--assert", "routes/full-mesh-forms"}, assertions.Unsafe},
+	} {
+		for _, runtime := range []string{"embedded", "docker"} {
+			t.Run(name+", "+runtime, func(t *testing.T) {
+				if runtime == "embedded" && os.Getenv("LBTEST_NIGHTLY") == "" {
+					t.Skip("LBTEST_NIGHTLY is not set")
+				}
+				t.Parallel()
+				u := user{someone.program, t.TempDir()}
+				got, r := u.judged(t, append([]string{"--runtime", runtime, "--json"}, c.args...)...)
+				t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
+				if r.Verdict != c.want || r.Run.Runtime != runtime {
+					t.Errorf("got %s in %s, want %s\n%s\n%s", r.Verdict, r.Run.Runtime, c.want, got.stderr, got.stdout)
+				}
+				u.nothingLeft(t, time.Now(), nil)
+			})
+		}
+	}
+}
+
+// judged is a run that gives a verdict. One that finds its machine too busy says so and gives none. Beside the tests of
+// other packages that may be so for minutes, and says nothing about containers.
+func (u user) judged(t *testing.T, args ...string) (got heard, r report.Report) {
+	t.Helper()
+	for range 3 {
+		got = u.run(t, 10*time.Minute, args...)
+		r = u.checked(t, got.stdout)
+		if r.Verdict != assertions.Errored || !strings.Contains(got.stdout, "too busy to tell") && !strings.Contains(got.stdout, "late in the control") {
+			break
+		}
+	}
+	return got, r
+}
+
+// TestSweepsInContainers holds whole sweeps of both runtimes against each other: hours, for make docker-sweep.
+func TestSweepsInContainers(t *testing.T) {
+	if os.Getenv("LBTEST_SWEEPS") == "" {
+		t.Skip("takes hours: make docker-sweep")
+	}
+	someone, _ := inContainers(t)
+	for _, top := range topologies.All() {
+		t.Run(top.Name, func(t *testing.T) {
+			u := user{someone.program, t.TempDir()}
+			verdicts := map[string]map[string]assertions.Verdict{}
+			for _, runtime := range []string{"embedded", "docker"} {
+				got := u.run(t, 2*time.Hour, "--runtime", runtime, "--json", "--topology", top.Name)
+				for _, s := range u.checked(t, got.stdout).Scenarios {
+					if verdicts[s.Name] == nil {
+						verdicts[s.Name] = map[string]assertions.Verdict{}
+					}
+					verdicts[s.Name][runtime] = s.Verdict
+				}
+			}
+			for _, name := range slices.Sorted(maps.Keys(verdicts)) {
+				v := verdicts[name]
+				t.Logf("%-8s %-8s %s", v["embedded"], v["docker"], name)
+				if v["embedded"] != v["docker"] {
+					t.Errorf("%s is %s embedded and %s in containers", name, v["embedded"], v["docker"])
+				}
+			}
+		})
+	}
+}
+
 // TestVerdictsInContainers asks for the verdicts that the same settings have on one machine's loopback interface.
 func TestVerdictsInContainers(t *testing.T) {
 	someone, _ := inContainers(t)
@@ -63,18 +145,8 @@ func TestVerdictsInContainers(t *testing.T) {
 				t.Skip("LBTEST_NIGHTLY is not set")
 			}
 			u := user{someone.program, t.TempDir()}
-			var got heard
-			var r report.Report
-			// A run that finds its machine too busy says so and gives no verdict. Beside the tests of other packages that
-			// may be so for minutes, and says nothing about containers.
-			for range 3 {
-				got = u.run(t, 5*time.Minute, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", c.set, "--json")
-				r = u.checked(t, got.stdout)
-				t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
-				if r.Verdict != assertions.Errored || !strings.Contains(got.stdout, "too busy to tell") && !strings.Contains(got.stdout, "late in the control") {
-					break
-				}
-			}
+			got, r := u.judged(t, "--topology", "routes-behind-lb", "--runtime", "docker", "--set", c.set, "--json")
+			t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
 			if r.Verdict != c.want || r.Run.Runtime != "docker" {
 				t.Errorf("got %s in %s, want %s\n%s\n%s", r.Verdict, r.Run.Runtime, c.want, got.stderr, got.stdout)
 			}
@@ -150,6 +222,7 @@ func TestARunInContainersThatIsEndedLeavesNothing(t *testing.T) {
 					t.Fatalf("no lab began: %s", r.log.String())
 				}
 			}
+			before := images(t, engine)
 			at := time.Now()
 			if err := r.cmd.Process.Signal(by); err != nil {
 				t.Fatal(err)
@@ -165,6 +238,11 @@ func TestARunInContainersThatIsEndedLeavesNothing(t *testing.T) {
 					t.Fatalf("%v later there is still %s", swept, strings.Join(left, ", "))
 				}
 				time.Sleep(50 * time.Millisecond)
+			}
+			for _, name := range images(t, engine) {
+				if !slices.Contains(before, name) && !strings.HasPrefix(name, "lbtest/program:") {
+					t.Errorf("image %s is left, which is none of the program's", name)
+				}
 			}
 			if by == syscall.SIGKILL {
 				return
@@ -211,6 +289,22 @@ func labelled(t *testing.T, engine *client.Client, label string) (found []string
 		found = append(found, "network "+n.ID[:12])
 	}
 	return found
+}
+
+// images lists those that have a name, and those that have lost it.
+func images(t *testing.T, engine *client.Client) (names []string) {
+	t.Helper()
+	all, err := engine.ImageList(context.Background(), client.ImageListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range all.Items {
+		if len(i.RepoTags) == 0 {
+			names = append(names, i.ID)
+		}
+		names = append(names, i.RepoTags...)
+	}
+	return names
 }
 
 // withoutAnEngine asks for containers where nobody answers.

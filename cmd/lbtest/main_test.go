@@ -71,6 +71,7 @@ type lab struct {
 	looked  *suite.EndpointOptions
 	cells   *suite.MatrixOptions
 	runtime *fakeRuntime
+	tidy    map[string]*tidyRuntime // in its place, by name
 	closing error
 
 	unusable error // the runtime
@@ -89,6 +90,9 @@ func (l *lab) run(args ...string) int {
 		args: args, out: out, err: &l.log, exit: l.exit,
 		getenv: func(k string) string { return l.env[k] },
 		runtime: func(name string, o nodeOptions, _ *slog.Logger) topologies.Runtime {
+			if r, ok := l.tidy[name]; ok {
+				return r
+			}
 			l.runtime = &fakeRuntime{name: name, keep: o.keep, err: l.closing, unusable: l.unusable}
 			return l.runtime
 		},
@@ -136,6 +140,7 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 		{"--topology routes-behind-lb extra", []string{`unknown command "extra"`}},
 		{"run x", []string{`lbtest run takes no argument, "x" was given`}},
 		{"--topolgy x", []string{`unknown flag "--topolgy", did you mean --topology?`, "--set"}},
+		{"--topology routes-behind-lb --nats-image nats:2.14", []string{"--nats-image nats:2.14", "embedded", "add --runtime docker"}},
 		{"--topology routes-behind-lb --runtime dcoker", []string{`--runtime: unknown runtime "dcoker"`, "did you mean docker", "embedded"}},
 		{"--topology routes-behind-lb --profil aws-nlb", []string{`unknown flag "--profil", did you mean --profile?`}},
 		{"--version", []string{`unknown flag "--version", did you mean the command lbtest version?`}},
