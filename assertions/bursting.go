@@ -95,7 +95,8 @@ func burst(ctx context.Context, t Target, rec *Recorder, n Node) error {
 	defer reader.Close()
 	defer gate.open()
 	heard := make(chan *nats.Msg, t.Terms.burst()/burstMessage+1)
-	if _, err := reader.ChanSubscribe("burst", heard); err == nil {
+	_, err = reader.ChanSubscribe("burst", heard)
+	if err == nil {
 		err = reader.FlushTimeout(back)
 	}
 	if err != nil {

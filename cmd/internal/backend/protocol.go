@@ -29,8 +29,12 @@ type operation struct {
 	payload []byte
 }
 
-// errUnknown is what nats-server calls what it does not understand.
-var errUnknown = errors.New("Unknown Protocol Operation")
+// violation is what a client did wrong, in nats-server's own words.
+type violation string
+
+func (v violation) Error() string { return string(v) }
+
+const errUnknown violation = "Unknown Protocol Operation"
 
 // next reads one operation.
 func next(r *bufio.Reader) (operation, error) {
@@ -72,7 +76,7 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		line = append(line, part...)
 		switch {
 		case len(line) > longestLine:
-			return nil, errors.New("Maximum Control Line Exceeded")
+			return nil, violation("Maximum Control Line Exceeded")
 		case err == nil:
 			return bytes.TrimRight(line, "\r\n"), nil
 		case !errors.Is(err, bufio.ErrBufferFull):
@@ -98,7 +102,7 @@ func (op *operation) publication(words []string, r io.Reader) error {
 	for i, word := range words[len(words)-numbers:] {
 		n, err := strconv.Atoi(word)
 		if err != nil || n < 0 || n > maxPayload {
-			return errors.New("Maximum Payload Violation")
+			return violation("Maximum Payload Violation")
 		}
 		sizes[i] = n
 	}
