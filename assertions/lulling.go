@@ -314,8 +314,18 @@ func (l *lulls) settle(ctx context.Context, nc *nats.Conn, w *watched) bool {
 	return l.restart(nc, w)
 }
 
-// restart speaks once, and a silence begins anew.
+// lazy is how long nothing moves before the last word: nginx does not set a timer anew for what comes within 300 ms, and
+// would count from the word before.
+const lazy = 400 * time.Millisecond
+
+// restart speaks once, apart from all that was said before, and a silence begins anew.
 func (l *lulls) restart(nc *nats.Conn, w *watched) bool {
+	for left := lazy; left > 0; left = lazy - time.Since(w.quietSince()) {
+		wait(l.open, left)
+		if w.finish().how != "" || l.open.Err() != nil {
+			return false
+		}
+	}
 	if nc.FlushTimeout(awaited) != nil {
 		return false
 	}
