@@ -95,17 +95,14 @@ func sourceFact(h History) string {
 	if len(ours) == 0 {
 		return ""
 	}
-	own := map[string]bool{}
-	for _, e := range h.Events {
-		if e.From == Client && e.Caller != "" {
-			own[e.Caller] = true
-		}
-	}
 	from := map[string]int{}
-	kept := 0
 	for _, e := range ours {
 		from[hostOf(e.Far.From)]++
-		if own[e.Far.From] {
+	}
+	// Of the quiet ones both ends are known.
+	far, kept := farEnds(h), 0
+	for _, e := range h.Kind(Client, "rested") {
+		if f, known := far[e.Seq]; known && f.From == e.Caller {
 			kept++
 		}
 	}
@@ -115,13 +112,15 @@ func sourceFact(h History) string {
 	}
 	slices.Sort(hosts)
 	text := fmt.Sprintf("%s came from %s", plural(len(ours), "connection"), strings.Join(hosts, ", "))
-	switch kept {
-	case 0:
+	switch {
+	case len(far) == 0:
+		return text
+	case kept == 0:
 		return text + ", none from the address and port it left here with"
-	case len(ours):
+	case kept == len(far):
 		return text + ", each from the very address and port it left here with"
 	}
-	return text + fmt.Sprintf(", %d of them from the very address and port they left here with", kept)
+	return text + fmt.Sprintf(", %d of %d from the very address and port they left here with", kept, len(far))
 }
 
 func headerFact(h History) string {
