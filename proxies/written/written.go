@@ -261,12 +261,3 @@ func Word(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Tag: "
 func Render(top *yaml.Node, width int) ([]byte, error) {
 	return yaml.Dump(top, yaml.WithLineWidth(width))
 }
-
-// Pairs is a mapping of texts in their order, as YAML holds it.
-func Pairs(pairs ...[2]string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, p := range pairs {
-		n.Content = append(n.Content, Word(p[0]), Word(p[1]))
-	}
-	return n
-}
