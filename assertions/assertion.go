@@ -41,6 +41,9 @@ type Assertion struct {
 	Moot func(Terms) string
 	// Absolute promises are judged without the control: what a control shows does not excuse a run.
 	Absolute bool
+	// Endings is for promises about when both ends of a connection have given it up that was ended without a word: the
+	// balancer has to see that.
+	Endings bool
 	// Hostile is a variant of its own settings that the judge must find unsafe (risky where the
 	// contract knows nothing worse), each as SETTING=VALUE or, after "nats:", "client:" or "node:", KEY=VALUE.
 	Hostile []string

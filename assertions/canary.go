@@ -86,10 +86,11 @@ func build(ctx context.Context, c *Canary) *nest {
 
 func (n *nest) accept(ctx context.Context, l *net.TCPListener) {
 	for {
-		c, err := l.Accept()
+		c, err := l.AcceptTCP()
 		if err != nil {
 			return
 		}
+		_ = c.SetKeepAlive(false) // whatever of it matters is in the other end's hand
 		select {
 		case n.accepted <- c:
 		case <-ctx.Done():
@@ -116,7 +117,12 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 	// forwarding.
 	limited, cancel := context.WithTimeout(ctx, n.canary.Patience+5*time.Second)
 	defer cancel()
-	dialled, err := (&net.Dialer{}).DialContext(limited, "tcp", addr)
+	// A balancer that sees packets sees probes, so that none may come where none are meant to.
+	dialler := probing(0, 0)
+	if addr == n.canary.Probed {
+		dialler = probing(n.canary.Probe, 0)
+	}
+	dialled, err := dialler.DialContext(limited, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -56,11 +56,10 @@ var tunables = []struct {
 	}},
 	{"tcp-keepalive", "DURATION, off", "TCP keepalive, idle and interval alike (Go: 15s)", func(v string) (nats.Option, error) {
 		if v == "off" {
-			return nats.SetCustomDialer(&net.Dialer{Timeout: nats.DefaultTimeout, KeepAlive: -1}), nil
+			return nats.SetCustomDialer(probing(0, nats.DefaultTimeout)), nil
 		}
 		return durationOption(v, func(d time.Duration) nats.Option {
-			return nats.SetCustomDialer(&net.Dialer{Timeout: nats.DefaultTimeout,
-				KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: d, Interval: d}})
+			return nats.SetCustomDialer(probing(d, nats.DefaultTimeout))
 		})
 	}},
 	{"ignore-discovered", "true, false", "whether gossiped servers are ignored (nats.go: false)", func(v string) (nats.Option, error) {
@@ -123,6 +122,19 @@ func (c ClientTuning) And(changed map[string]string) (ClientTuning, error) {
 		pairs = append(pairs, key+"="+said[key])
 	}
 	return ParseClientTuning(pairs)
+}
+
+// Probing is the tuning with TCP keepalive probes that often: whole seconds, or what is above them; 0 for none.
+func (c ClientTuning) Probing(every time.Duration) ClientTuning {
+	return c.With(nats.SetCustomDialer(probing(every, nats.DefaultTimeout)))
+}
+
+// probing is a dialler whose connections send probes that often; 0 for never.
+func probing(every, timeout time.Duration) *net.Dialer {
+	if every == 0 {
+		return &net.Dialer{Timeout: timeout, KeepAlive: -1}
+	}
+	return &net.Dialer{Timeout: timeout, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: every, Interval: every}}
 }
 
 // Keepalive is the pause between the TCP keepalive probes of an idle client connection, 0 for none: Go's

@@ -11,6 +11,7 @@ func init() {
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry"},
 		Links:   []string{leafLinks, gatewayLinks},
 		Observe: quietly,
+		Endings: true,
 		Judge:   judgeSilentLoss,
 		Hostile: []string{"idle-timeout=10s", "idle-expiry=silent"},
 	})

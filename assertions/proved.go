@@ -150,9 +150,13 @@ var proofs = map[string]func(h History, value string) string{
 		}
 		return ""
 	},
-	"engine": func(_ History, value string) string {
-		if value != "simulated" {
-			return "the balancer was simulated"
+	"engine": func(h History, value string) string {
+		kernel := h.Filter(func(e Event) bool { return e.From == Balancer && e.Kind == "applied" && e.Why == "engine" })
+		switch {
+		case value == "kernel" && len(kernel) == 0:
+			return "no connection was in the kernel's table"
+		case value == "simulated" && len(kernel) > 0:
+			return "the kernel balanced"
 		}
 		return ""
 	},

@@ -17,6 +17,7 @@ func init() {
 		Speaks:  []string{"idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry"},
 		Links:   []string{"routes"},
 		Observe: quietly,
+		Endings: true,
 		Judge:   judgeNoticeSilence,
 		Hostile: []string{"idle-timeout=10s", "idle-expiry=silent"},
 	})

@@ -58,7 +58,8 @@ type Canary struct {
 	Addr    string           // dial here …
 	Backend *net.TCPListener // … and the balancer's connection arrives here
 	Health  io.Closer        // what health checks ask about it; closed when the backend is to be found dead
-	Probed  string           // the same for a link that sends TCP keepalive probes every Terms.Probe
+	Probed  string           // the same for a link that sends TCP keepalive probes
+	Probe   time.Duration    // how often it does
 	Self    string           // the same for a link that the balancer takes for its backend's own; "" for none
 
 	// Knock is what a connection says first, for a balancer that wants to hear the client before it goes on, or

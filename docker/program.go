@@ -77,7 +77,7 @@ func (p *program) start(ctx context.Context, r *runtime, of topologies.Program) 
 		}),
 		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) {
 			h.LogConfig.Type = "none" // what it says is heard here and needs no copy on a disk
-			h.Sysctls = of.Sysctls
+			h.CapAdd, h.Sysctls = append(h.CapAdd, of.Capabilities...), of.Sysctls
 		}),
 		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
 			PreStarts: []testcontainers.ContainerHook{func(ctx context.Context, c testcontainers.Container) error { return p.attach(ctx, r.engine, c) }},

@@ -24,6 +24,8 @@ type Program struct {
 	// Networks are made for it: the nodes of each share that one with the program, and have no other; see
 	// Topology.Neighbours.
 	Networks [][]string
+	// Capabilities are the kernel's, such as NET_ADMIN, beyond what a program in a container has.
+	Capabilities []string
 	// Sysctls is what the program's own network is set to, as in net.ipv4.ip_local_port_range.
 	Sysctls map[string]string
 	// Beside is a program of the same Host whose networks this one shares, in place of any of its own. It must be

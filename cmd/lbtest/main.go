@@ -21,16 +21,22 @@ func main() {
 	// These do not return where this process was started to be a node, a balancer or what cleans up, or asks the kernel.
 	embedded.Main()
 	docker.Main()
-	suite.Main()
+	suite.Main(engines()...)
 	beNftables()
 	p := program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
 		runtime: func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime {
 			return runtimeCalled(name).open(o, log)
 		},
-		plan:     func(o suite.Options) (plan, error) { return suite.NewPlan(o) },
+		plan: func(o suite.Options) (plan, error) {
+			o.Engines = engines()
+			return suite.NewPlan(o)
+		},
 		endpoint: func(o suite.EndpointOptions) (plan, error) { return suite.NewEndpointPlan(o) },
-		matrix:   func(o suite.MatrixOptions) (matrixPlan, error) { return suite.NewMatrixPlan(o) },
+		matrix: func(o suite.MatrixOptions) (matrixPlan, error) {
+			o.Engines = engines()
+			return suite.NewMatrixPlan(o)
+		},
 	}
 	os.Exit(p.main(context.Background()))
 }

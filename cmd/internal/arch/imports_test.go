@@ -54,8 +54,11 @@ var owners = map[string][]owner{
 	"github.com/rs/zerolog":                       {{pkg: "proxies", files: []string{"toxics.go", "toxiproxy_api.go"}}},                                                   // toxiproxy's logger is one
 	"github.com/pires/go-proxyproto":              {{pkg: "proxies", files: []string{"proxy_protocol.go"}}, {pkg: "cmd/internal/backend", files: []string{"session.go"}}}, // writes headers; reads them
 	"github.com/google/nftables":                  {{pkg: "proxies/kernel"}},
-	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}},
-	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}},
+	"github.com/ti-mo/conntrack":                  {{pkg: "proxies/kernel"}}, // the connection table: its entries, and what changes
+	"github.com/ti-mo/netfilter":                  {{pkg: "proxies/kernel"}}, // what conntrack speaks of
+	"github.com/mdlayher/netlink":                 {{pkg: "proxies/kernel"}}, // the filter's log, which nftables and conntrack leave to it
+	"github.com/vishvananda/netlink":              {{pkg: "proxies/kernel"}}, // its tests' networks
+	"github.com/vishvananda/netns":                {{pkg: "proxies/kernel"}}, // the same
 	"github.com/nats-io/nats.go":                  {{pkg: "assertions"}},
 	"github.com/coder/websocket":                  {{pkg: "assertions", files: []string{"websocket_upgrades.go"}}},                   // websockets without NATS
 	"github.com/nats-io/nkeys":                    {{pkg: "assertions"}, {pkg: "cmd/internal/suite", files: []string{"secrets.go"}}}, // signs; makes throw-away keys

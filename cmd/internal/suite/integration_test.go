@@ -87,7 +87,7 @@ func (r row) asking(t *testing.T, names ...string) scenario {
 	if !ok {
 		t.Fatalf("there is no topology %s", r.topology)
 	}
-	s, err := newScenario(top, origin{}, strings.Fields(r.set), common{nats, client, cmp.Or(r.clients, usualClients), cmp.Or(topologies.AuthMode(r.auth), topologies.Password), topologies.Limits{}}, chosen, factor, 1)
+	s, err := newScenario(top, origin{}, strings.Fields(r.set), common{nats, client, cmp.Or(r.clients, usualClients), cmp.Or(topologies.AuthMode(r.auth), topologies.Password), topologies.Limits{}, nil}, chosen, factor, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type lab struct {
 	on         topologies.Runtime // nil: that of the run
 	topology   topologies.Topology
 	profile    proxies.Profile // unscaled
+	engine     *Engine         // who balances; nil for this program
 	fronts     string
 	nats       []topologies.KeyValue
 	client     assertions.ClientTuning // in real time
@@ -195,7 +196,7 @@ func canary(t assertions.Terms) time.Duration {
 // not: without a balancer's timers there is nothing to keep apart.
 func (l lab) control() lab {
 	c := l
-	c.profile, c.fronts, c.proves, c.starts = proxies.Direct(), usualFronts(l.link()), nil, 1
+	c.profile, c.fronts, c.proves, c.starts = l.bare(), usualFronts(l.link()), nil, 1
 	c.security = l.security.Direct()
 	c.neighbours = slices.Clone(l.neighbours)
 	for i, n := range c.neighbours {
@@ -228,7 +229,7 @@ func (l lab) key() string {
 	if l.crowd() {
 		clients = l.clients
 	}
-	return fmt.Sprint(l.where(), l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.limits, l.factor, l.cut, l.group(), l.jetStream(), l.security)
+	return fmt.Sprint(l.where(), l.topology.Name, l.link(), l.nats, l.client.Said(), clients, l.limits, l.factor, l.cut, l.group(), l.jetStream(), l.security, l.profile.Value("engine"))
 }
 
 // where names the runtime, where it is not that of the run.

@@ -29,14 +29,14 @@ func (s *scenario) lay(chosen []assertions.Assertion, wanted float64) {
 			}
 		}
 	}
-	judged = s.promised(s.judgeable(judged, chosen), chosen)
+	judged = s.promised(s.seen(s.judgeable(judged, chosen)), chosen)
 	waits := s.timers()
 	for i, a := range judged {
 		if a.Idle != nil && waits.waits() && !s.strikes() {
 			judged[i].Observe = a.Idle
 		}
 	}
-	factor := waits.factor(wanted)
+	factor := s.wholly(waits.factor(wanted))
 	var quiet, busy, either []assertions.Assertion
 	own := map[string][]assertions.Assertion{}
 	for _, a := range judged {
@@ -159,7 +159,7 @@ func (s scenario) build() topologies.Build {
 }
 
 func (s scenario) lab(judged []assertions.Assertion, factor float64) lab {
-	l := lab{mute: s.mute, topology: s.topology, profile: s.profile, nats: s.nats, client: s.client, clients: s.clients, limits: s.limits, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
+	l := lab{mute: s.mute, topology: s.topology, profile: s.profile, engine: called(s.engines, s.profile), nats: s.nats, client: s.client, clients: s.clients, limits: s.limits, security: s.security(), fronts: s.fronts(), factor: factor, judged: judged, proves: maps.Clone(s.settings), starts: 1}
 	if l.fronts == "shared" && s.balances(topologies.Routes) {
 		l.starts = luckyStarts
 	}

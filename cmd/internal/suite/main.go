@@ -18,14 +18,14 @@ import (
 // balancerMode makes this program one balancer that obeys orders (see order).
 const balancerMode = "__balancer"
 
-// Main must be called first thing in main and in each TestMain of a program that uses a Host. In a process
-// that was started as a balancer it never returns; in every other it does nothing.
-func Main() {
+// Main must be called first thing in main and in each TestMain of a program that uses a Host, with the engines that
+// there are. In a process that was started as a balancer it never returns; in every other it does nothing.
+func Main(engines ...Engine) {
 	if len(os.Args) < 2 || os.Args[1] != balancerMode || os.Getenv(topologies.ModeVariable) != balancerMode {
 		return
 	}
 	signal.Ignore(syscall.SIGINT) // a terminal's Ctrl-C is for the program that gives the orders
-	if err := obey(os.Stdin, os.Stdout); err != nil {
+	if err := obey(os.Stdin, os.Stdout, engines...); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -34,9 +34,9 @@ func Main() {
 
 // obey is the whole life of a balancer that is run for somebody else. It ends at doClose, or when the
 // orders do.
-func obey(orders io.Reader, said io.Writer) error {
+func obey(orders io.Reader, said io.Writer, engines ...Engine) error {
 	out := speak(said)
-	b := &obedient{out: out, strikes: map[int]context.CancelFunc{}}
+	b := &obedient{out: out, engines: engines, strikes: map[int]context.CancelFunc{}}
 	heard := json.NewDecoder(orders)
 	for {
 		var o order
@@ -66,7 +66,8 @@ func text(err error) string {
 // obedient is a balancer under orders. Only one goroutine gives them.
 type obedient struct {
 	out      *speech
-	balancer *proxies.Balancer // nil before listen
+	engines  []Engine
+	balancer balancer // nil before listen
 	striking sync.WaitGroup
 	held     bool
 	swallows []func() // give back addresses that answer nobody
@@ -97,7 +98,7 @@ func (b *obedient) obey(o order) {
 	case o.Do == doPlug:
 		answer.Error = text(b.balancer.Plug(o.Name))
 	case o.Do == doHold:
-		b.hold()
+		answer.Error = text(b.hold())
 	case o.Do == doRelease:
 		b.release()
 	case o.Do == doSwallow:
@@ -130,7 +131,7 @@ func (b *obedient) listen(o order) (map[string]string, error) {
 	if p.Identity, err = o.Identity.identity(); err != nil {
 		return nil, err
 	}
-	b.balancer, err = proxies.Listen(p, o.Fronts, func(e proxies.Event) { b.out.say(message{Event: &e}) })
+	b.balancer, err = listen(b.engines, p, o.Fronts, func(e proxies.Event) { b.out.say(message{Event: &e}) })
 	if err != nil {
 		return nil, err
 	}
@@ -156,17 +157,23 @@ func (b *obedient) strike(id int) {
 	})
 }
 
-// hold and release are a stall for the time in which the whole process stands still.
-func (b *obedient) hold() {
+// hold and release are a stall for the time in which the whole process stands still. The kernel goes on without its
+// process.
+func (b *obedient) hold() error {
+	own, ok := b.balancer.(*proxies.Balancer)
+	if !ok {
+		return errors.New("holding the balancer: it does not stand still with its process")
+	}
 	if !b.held {
-		b.balancer.Hold()
+		own.Hold()
 	}
 	b.held = true
+	return nil
 }
 
 func (b *obedient) release() {
-	if b.held {
-		b.balancer.Release()
+	if own, ok := b.balancer.(*proxies.Balancer); ok && b.held {
+		own.Release()
 	}
 	b.held = false
 }

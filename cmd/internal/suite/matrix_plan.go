@@ -168,6 +168,7 @@ func (m cellMaker) scenario(c choice) (scenario, error) {
 		on = m.options.Runtimes[c.runtime]
 		own = append(own, axisRuntime+"="+c.runtime)
 	}
+	row.engines = m.options.enginesOn(on)
 	if said := fmt.Sprint(t.Name, row.nats, row.auth, on.Name()); !m.accepted[said] {
 		if err := row.acceptable(t, on); err != nil {
 			return scenario{}, err

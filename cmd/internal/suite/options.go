@@ -28,6 +28,7 @@ type Options struct {
 	Assert     []string // patterns
 	Runtime    topologies.Runtime
 	NatsImage  string        // what the runtime runs the nodes from, where that is not this program: for the report
+	Engines    []Engine      // beside the simulated one; of use where the runtime has a place for them
 	TimeScale  string        // "auto", "" for auto, or a factor from 1 up
 	Seed       int64         // 0: one is drawn
 	RunTimeout time.Duration // 0: none

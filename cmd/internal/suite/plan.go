@@ -85,7 +85,7 @@ type given struct {
 
 // read checks what holds for every scenario. Its errors are the user's.
 func (o Options) read() (given, error) {
-	g := given{seed: o.Seed, common: common{clients: o.Clients}}
+	g := given{seed: o.Seed, common: common{clients: o.Clients, engines: o.enginesOn(o.Runtime)}}
 	if g.seed == 0 {
 		g.seed = 1 + rand.Int64N(1<<31) // short enough to be typed again
 	}

@@ -170,7 +170,7 @@ func (r row) with(t *testing.T, names []string) scenario {
 		a, _ := assertions.Find(name)
 		chosen = append(chosen, a)
 	}
-	again, err := newScenario(s.topology, origin{}, strings.Fields(r.set), common{s.nats, s.client, s.clients, topologies.Password, s.limits}, chosen, fastest, 1)
+	again, err := newScenario(s.topology, origin{}, strings.Fields(r.set), common{s.nats, s.client, s.clients, topologies.Password, s.limits, nil}, chosen, fastest, 1)
 	if err != nil || again.skip != "" || len(again.labs) == 0 {
 		t.Fatalf("nothing is judged: %v %s", err, again.skip)
 	}

@@ -214,7 +214,7 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 			began := time.Now()
 			fresh := l
 			fresh.profile.Seed += int64(i) // another start, another chance
-			o.histories[i], errs[i] = fresh.run(ctx, r.runtime(l), r.start)
+			o.histories[i], errs[i] = fresh.run(ctx, fresh.ground(r.runtime(l)), r.start)
 			took[i] = time.Since(began)
 			r.mu.Lock()
 			r.seen.see(o.histories[i])

@@ -27,6 +27,7 @@ type scenario struct {
 	auth     topologies.AuthMode
 	on       topologies.Runtime // nil: that of the run
 	limits   topologies.Limits  // of every node
+	engines  []Engine           // that the runtime has a place for
 	clients  int                // connections the operator expects at once
 	notes    []string           // what is to be known about what was asked
 	mute     []string           // settings of the profile that cannot act here, or that nothing here can reach
@@ -48,12 +49,13 @@ type common struct {
 	clients int
 	auth    topologies.AuthMode
 	limits  topologies.Limits
+	engines []Engine // that the runtime has a place for
 }
 
 // newView is a configuration of a topology as its first balanced link is judged.
 func newView(t topologies.Topology, from origin, given []string, all common, chosen []assertions.Assertion, wanted float64, seed int64) (scenario, error) {
 	s := from.scenario(t, given, all.limits)
-	s.nats, s.client, s.clients, s.auth, s.limits = all.nats, all.client, all.clients, all.auth, all.limits
+	s.nats, s.client, s.clients, s.auth, s.limits, s.engines = all.nats, all.client, all.clients, all.auth, all.limits, all.engines
 	s.profile.Seed = seed
 	for _, pair := range given {
 		name, value, ok := strings.Cut(pair, "=")
@@ -76,6 +78,7 @@ func newView(t topologies.Topology, from origin, given []string, all common, cho
 	if err := s.profile.Check(); err != nil {
 		return s, fmt.Errorf("--set %s: %w", strings.Join(given, " --set "), err)
 	}
+	s.assume()
 	s.suppose()
 	s.heed(wanted)
 	if s.fronts() == "per-node" && slices.Contains(s.top, "balance") {
@@ -123,8 +126,8 @@ func (s *scenario) suppose() {
 
 // beyond says which setting this topology cannot honour, and why; "" if it honours all.
 func (s scenario) beyond() string {
-	if s.profile.Value("engine") == "kernel" {
-		return "engine=kernel needs a runtime that gives the balancer a network of its own; this one has the simulated balancer only"
+	if why := s.engineless(); why != "" {
+		return why
 	}
 	if v := s.profile.Value("tls"); v != "" && v != "passthrough" && s.link().Joins() {
 		return fmt.Sprintf("tls=%s: %s have no TLS in this topology, so there is nothing for the balancer to terminate", v, s.link())
@@ -257,7 +260,7 @@ func (s scenario) with(a assertions.Advice, wanted float64, seed int64) (scenari
 		}
 		keys = append(slices.DeleteFunc(keys, func(o topologies.KeyValue) bool { return o.Key == kv.Key && o.Group == kv.Group }), kv)
 	}
-	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth, limits}, s.assertions(), wanted, seed)
+	return newScenario(s.topology, s.from, given, common{keys, client, s.clients, s.auth, limits, s.engines}, s.assertions(), wanted, seed)
 }
 
 // login is how clients log in, where it is not the usual way.

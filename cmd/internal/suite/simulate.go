@@ -132,11 +132,11 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if err := balancer.Serve(map[string][]proxies.Backend{assertions.CanaryFront: own, assertions.ProbedFront: own, assertions.SelfFront: own}); err != nil {
 		return h, fmt.Errorf("opening the canaries' frontends: %w", err)
 	}
-	target := assertions.Target{Client: l.client.Scaled(l.factor), Direct: l.client, Terms: terms, TLS: made.believes,
+	target := assertions.Target{Client: l.dialling(), Direct: l.client, Terms: terms, TLS: made.believes,
 		Canary: &assertions.Canary{Addr: balancer.Addr(assertions.CanaryFront), Backend: nest, Health: health, Knock: knock(l.profile), Provoke: provocation(l.profile), Patience: patience(l.profile)}}
 	target.Canary.TLS, target.Canary.Beyond = made.canary(l.security)
 	if l.proves["idle-keepalive"] != "" {
-		target.Canary.Probed = balancer.Addr(assertions.ProbedFront)
+		target.Canary.Probed, target.Canary.Probe = balancer.Addr(assertions.ProbedFront), terms.Probe
 	}
 	for _, f := range l.frontends() {
 		addr := addresses[topologies.Front{Link: l.link(), Name: f.Name}]
