@@ -118,9 +118,9 @@ func (n *nest) pair(ctx context.Context, addr string) (near, far net.Conn, err e
 	limited, cancel := context.WithTimeout(ctx, n.canary.Patience+5*time.Second)
 	defer cancel()
 	// A balancer that sees packets sees probes, so that none may come where none are meant to.
-	dialler := probing(0, 0)
+	dialler := probingDialler(0, 0)
 	if addr == n.canary.Probed {
-		dialler = probing(n.canary.Probe, 0)
+		dialler = probingDialler(n.canary.Probe, 0)
 	}
 	dialled, err := dialler.DialContext(limited, "tcp", addr)
 	if err != nil {

@@ -35,6 +35,7 @@ func TestProved(t *testing.T) {
 	dead, back := endedAt("chatting", "", "fin", 2), on(9, Probe, "connected")
 	survived := on(9, Probe, "survived", conn("chatting"))
 	to := func(f, b string) Event { return on(1, Balancer, "begin", front(f), backend(b)) }
+	calls := func(caller string, e Event) Event { e.Caller = caller; return e }
 	for _, c := range []struct {
 		name, setting, value string
 		terms                Terms
@@ -106,6 +107,11 @@ func TestProved(t *testing.T) {
 		{"turns that reach one", "balance", "random", plain, line(to("vip", "n1"), to("vip", "n1")), "connections did not reach several nodes"},
 		{"a hash that reaches one", "balance", "source-hash", plain, line(to("vip", "n1"), to(CanaryFront, "x")), ""},
 		{"a hash that reaches two", "balance", "source-hash", plain, line(to("vip", "n1"), to("vip", "n2")), "one source address reached 2 nodes"},
+		{"a hash of two addresses", "balance", "source-hash", plain, line(calls("10.0.0.1:1", to("vip", "n1")), calls("10.0.0.2:1", to("vip", "n2")), calls("10.0.0.2:2", to("vip", "n2"))), ""},
+		{"a hash of an address and not of its port", "balance", "source-hash", plain, line(calls("10.0.0.1:1", to("vip", "n1")), calls("10.0.0.1:2", to("vip", "n2"))), "one source address reached 2 nodes"},
+		{"a kernel with an entry", "engine", "kernel", plain, line(to("vip", "n1"), on(1, Balancer, "applied", front("vip"), why("engine"))), ""},
+		{"a kernel that has none", "engine", "kernel", plain, line(to("vip", "n1")), "no connection was in the kernel's table"},
+		{"a simulation", "engine", "simulated", plain, line(to("vip", "n1")), ""},
 		{"a dead backend whose connection was closed", "on-down", "close", plain, line(on(5, Balancer, "down"), endedAt(orphan, "", "fin", 4)), ""},
 		{"one whose connection was kept", "on-down", "keep", plain, line(on(5, Balancer, "down"), on(6, Probe, "kept", conn(orphan))), ""},
 		{"one that was to be closed and was kept", "on-down", "close", plain, line(on(5, Balancer, "down"), on(6, Probe, "kept", conn(orphan))), "the canary's connection outlived its backend"},

@@ -56,10 +56,10 @@ var tunables = []struct {
 	}},
 	{"tcp-keepalive", "DURATION, off", "TCP keepalive, idle and interval alike (Go: 15s)", func(v string) (nats.Option, error) {
 		if v == "off" {
-			return nats.SetCustomDialer(probing(0, nats.DefaultTimeout)), nil
+			return nats.SetCustomDialer(probingDialler(0, nats.DefaultTimeout)), nil
 		}
 		return durationOption(v, func(d time.Duration) nats.Option {
-			return nats.SetCustomDialer(probing(d, nats.DefaultTimeout))
+			return nats.SetCustomDialer(probingDialler(d, nats.DefaultTimeout))
 		})
 	}},
 	{"ignore-discovered", "true, false", "whether gossiped servers are ignored (nats.go: false)", func(v string) (nats.Option, error) {
@@ -126,11 +126,11 @@ func (c ClientTuning) And(changed map[string]string) (ClientTuning, error) {
 
 // Probing is the tuning with TCP keepalive probes that often: whole seconds, or what is above them; 0 for none.
 func (c ClientTuning) Probing(every time.Duration) ClientTuning {
-	return c.With(nats.SetCustomDialer(probing(every, nats.DefaultTimeout)))
+	return c.With(nats.SetCustomDialer(probingDialler(every, nats.DefaultTimeout)))
 }
 
-// probing is a dialler whose connections send probes that often; 0 for never.
-func probing(every, timeout time.Duration) *net.Dialer {
+// probingDialler dials connections that send TCP keepalive probes that often; 0 for never.
+func probingDialler(every, timeout time.Duration) *net.Dialer {
 	if every == 0 {
 		return &net.Dialer{Timeout: timeout, KeepAlive: -1}
 	}

@@ -3,6 +3,7 @@ package assertions
 import (
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"time"
 )
@@ -186,25 +187,41 @@ var proofs = map[string]func(h History, value string) string{
 	},
 	"balance": func(h History, value string) string {
 		behind, _ := ledTo(h)
-		several := false
-		for _, front := range slices.Sorted(maps.Keys(behind)) {
-			// Every node of a lab on one machine dials from the same address, so that a hash of it leads to one
-			// backend.
-			if n := len(behind[front]); value == "source-hash" && n != 1 {
-				return fmt.Sprintf("one source address reached %d nodes", n)
-			}
-			several = several || len(behind[front]) > 1
-		}
 		switch {
 		case len(behind) == 0 && h.Terms.given("inspection"):
 			return "" // an inspection that lets nobody through, which is proved by itself, leaves nothing to balance
-		case len(behind) == 0 && value == "source-hash":
-			return "one source address reached 0 nodes"
-		case value != "source-hash" && !several && !h.lucky():
-			return "connections did not reach several nodes"
+		case value == "source-hash":
+			return provedHash(h)
+		case h.lucky():
+			return ""
 		}
-		return ""
+		for _, backends := range behind {
+			if len(backends) > 1 {
+				return ""
+			}
+		}
+		return "connections did not reach several nodes"
 	},
+}
+
+// provedHash wants each source address to have met one node at each frontend. All nodes of a lab on one machine dial from the
+// same address, in containers each from its own.
+func provedHash(h History) string {
+	met := map[[2]string]string{}
+	for _, e := range h.Kind(Balancer, "begin") {
+		host, _, _ := net.SplitHostPort(e.Caller) // "" is an address like any other
+		by := [2]string{e.Front, host}
+		if was, again := met[by]; balanced(e) && again && was != e.Backend {
+			return fmt.Sprintf("one source address reached 2 nodes, %s and %s", was, e.Backend)
+		}
+		if balanced(e) {
+			met[by] = e.Backend
+		}
+	}
+	if len(met) == 0 {
+		return "one source address reached 0 nodes"
+	}
+	return ""
 }
 
 // ledTo are the backends behind each frontend that connections of the topology were led to, and how many those were.
