@@ -154,7 +154,7 @@ var proofs = map[string]func(h History, value string) string{
 	"engine": func(h History, value string) string {
 		kernel := h.Filter(func(e Event) bool { return e.From == Balancer && e.Kind == "applied" && e.Why == "engine" })
 		switch {
-		case value == "kernel" && len(kernel) == 0:
+		case value != "simulated" && len(kernel) == 0:
 			return "no connection was in the kernel's table"
 		case value == "simulated" && len(kernel) > 0:
 			return "the kernel balanced"
@@ -212,7 +212,7 @@ func provedHash(h History) string {
 		host, _, _ := net.SplitHostPort(e.Caller) // "" is an address like any other
 		by := [2]string{e.Front, host}
 		if was, again := met[by]; balanced(e) && again && was != e.Backend {
-			return fmt.Sprintf("one source address reached 2 nodes, %s and %s", was, e.Backend)
+			return "one source address reached 2 nodes"
 		}
 		if balanced(e) {
 			met[by] = e.Backend
