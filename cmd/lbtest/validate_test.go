@@ -221,7 +221,7 @@ func TestAStandInIsMeasured(t *testing.T) {
 		t.Errorf("exit %d", got)
 	}
 	text := strings.Join(strings.Fields(out.String()), " ")
-	for _, want := range []string{"lbtest-backend-1", "idle limit none up to 2s", "behind it", "each from the very address and port it left here with", "PROXY header none"} {
+	for _, want := range []string{"lbtest-backend-1", "idle limit none up to 2", "behind it", "each from the very address and port it left here with", "PROXY header none"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}

@@ -218,6 +218,9 @@ func (c told) compare(r report.Report, i assertions.Idle, took time.Duration) (w
 	return wrong
 }
 
+// prompt is the lateness of this machine below which a wrong answer is the tester's own.
+const prompt = 50 * time.Millisecond
+
 // TestSilentBalancersAreMeasured measures limits that no byte tells of, at simulated balancers: real ones that are silent
 // want a network of their own.
 func TestSilentBalancersAreMeasured(t *testing.T) {
@@ -235,14 +238,22 @@ func TestSilentBalancersAreMeasured(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var h assertions.History
-			plan.seen = func(seen assertions.History) { h = seen }
-			r := plan.Run(t.Context(), nil)
-			i := assertions.IdleOf(h)
-			const slack = 100 * time.Millisecond
-			if i.Manner != how || i.Low < 3*time.Second-2*slack || i.High > 3*time.Second+2*slack || i.High-i.Low > 2*slack || r.ExitCode(report.FailOnUnsafe) != 1 {
-				t.Errorf("%+v, exit %d", i, r.ExitCode(report.FailOnUnsafe))
+			for range 3 { // balancer, server and tester share this process: one that was late is asked again
+				var h assertions.History
+				plan.seen = func(seen assertions.History) { h = seen }
+				r := plan.Run(t.Context(), nil)
+				i := assertions.IdleOf(h)
+				const slack = 100 * time.Millisecond
+				if i.Manner == how && i.Low > 3*time.Second-2*slack && i.High < 3*time.Second+2*slack && i.High-i.Low <= 2*slack && r.ExitCode(report.FailOnUnsafe) == 1 {
+					return
+				}
+				late, _ := assertions.Starved(h)
+				t.Logf("%+v, exit %d, this machine up to %s late", i, r.ExitCode(report.FailOnUnsafe), late)
+				if late < prompt {
+					break
+				}
 			}
+			t.Errorf("the limit of 3s, %s, was not measured", how)
 		})
 	}
 }
