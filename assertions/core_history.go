@@ -91,6 +91,24 @@ func excused(e Event, away []absence) bool {
 	return false
 }
 
+// besides is the stretch in which servers may have no links to each other, whose balancers met the same event. Two that dial
+// each other at once end both connections as duplicates, and try once more.
+func besides(h History) []window {
+	begin, struck := h.First(Lab, "strike-begin")
+	over, ended := h.Last(Lab, "strike-over")
+	if !struck || !ended {
+		return nil
+	}
+	var longest time.Duration
+	for _, link := range h.Terms.Beside {
+		longest = max(longest, 2*linkKinds[link].retry)
+	}
+	if longest == 0 {
+		return nil
+	}
+	return []window{{begin.At - tolerance, over.At + longest + tolerance}}
+}
+
 // tally is what became of all messages, or of all requests.
 type tally struct {
 	said, heard, twice, outOfTurn int

@@ -39,10 +39,10 @@ func judgeCarried(h History, w wording, one, done string) []Finding {
 	}
 	counted := t.lost
 	if severed(h.Terms) {
-		away := absences(h)
+		away, beside := absences(h), besides(h)
 		counted = nil
 		for _, e := range t.lost {
-			if !excused(e, away) {
+			if !excused(e, away) && !within(e.At, beside) {
 				counted = append(counted, e)
 			}
 		}

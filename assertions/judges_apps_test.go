@@ -216,7 +216,13 @@ func TestNothingIsLostSilently(t *testing.T) {
 	cut := awayApp("receiver-1", "c:1", 5, 7.1)
 	gap := unheardOf(ofMessages, "receiver-1", 5, 42)
 	control := run(0.01, cut, gap)
+	together, gone := crash, run(0.01)
+	together.Beside = []string{gatewayLinks}
 	judgeAll(t, "core/no-silent-loss", []judged{
+		{name: "servers whose links met the same event take their time", terms: together, events: run(0.01, strike(5, 5), unheardOf(ofMessages, "receiver-1", 5.5, 43)), control: gone,
+			want: Risky, got: "43 messages not heard in a gap of 2.2s while no connection could exist (receiver 43; control: 0 for one cut connection)"},
+		{name: "and no more than that", terms: together, events: run(0.01, strike(5, 5), unheardOf(ofMessages, "receiver-1", 5.5, 50)), control: control,
+			want: Unsafe, got: "5 of 400 messages not heard although connections could exist, the longest gap 2.5s (receiver 5)"},
 		{name: "all heard", terms: stall, events: run(0.9), control: control, want: Safe, got: "400 of 400 messages heard, the slowest after 900ms",
 			measured: map[string]float64{"messages_lost": 0, "messages_sent": 400, "slowest_delivery": 0.9}},
 		{name: "a stall of more than two seconds", terms: stall, events: run(3), control: control, want: Risky, got: "400 of 400 messages heard, but delayed up to 3s"},

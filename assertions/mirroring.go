@@ -38,7 +38,7 @@ var mirroring = &Observation{Name: "mirroring", JetStream: true, Strikes: true, 
 	defer stop()
 	defer looking.Wait()
 	defer enough()
-	wg.Go(func() { m.publish(publishing) })
+	wg.Go(func() { m.publish(ctx, publishing) })
 	for i := range m.copies {
 		looking.Go(func() { m.follow(watching, i) })
 	}
@@ -49,7 +49,7 @@ var mirroring = &Observation{Name: "mirroring", JetStream: true, Strikes: true, 
 		rest(ctx, t.Terms.Lull())
 		publishing, stop = context.WithCancel(ctx)
 		defer stop()
-		wg.Go(func() { m.publish(publishing) })
+		wg.Go(func() { m.publish(ctx, publishing) })
 	}
 	if err := t.Control.Strike(ctx); err != nil {
 		return err
@@ -152,34 +152,43 @@ func (m *mirrors) begin(ctx context.Context, limit time.Duration) bool {
 	return true
 }
 
-// publish says a number ten times a second where the origin is, each until it is acknowledged.
-func (m *mirrors) publish(ctx context.Context) {
+// publish says a number ten times a second where the origin is, each until it is acknowledged, until it is told to stop: what
+// nobody waited for would arrive while the copies are compared.
+func (m *mirrors) publish(ctx, stop context.Context) {
 	js, err := jetstream.New(m.at[m.t.Terms.sites()[0].Nodes[0]])
 	if err != nil {
 		return
 	}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for ctx.Err() == nil {
+	for stop.Err() == nil {
 		m.last++
-		for ctx.Err() == nil {
-			asked, cancel := context.WithTimeout(ctx, publishWait)
-			ack, err := js.Publish(asked, "to."+originStream, []byte(strconv.Itoa(m.last)), jetstream.WithMsgID(strconv.Itoa(m.last)))
-			cancel()
-			if err == nil {
-				m.mu.Lock()
-				for len(m.acked) < int(ack.Sequence) {
-					m.acked = append(m.acked, m.rec.Now())
-				}
-				m.mu.Unlock()
-				break
-			}
-			rest(ctx, 250*time.Millisecond)
-		}
+		m.publishOne(ctx, js)
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-stop.Done():
 		}
+	}
+}
+
+// publishOne publishes the latest number again and again, under one id, for as long as NATS has for being back.
+func (m *mirrors) publishOne(ctx context.Context, js jetstream.JetStream) {
+	limited, cancel := context.WithTimeout(ctx, m.t.Terms.Event+back)
+	defer cancel()
+	number := strconv.Itoa(m.last)
+	for limited.Err() == nil {
+		asked, cancel := context.WithTimeout(limited, publishWait)
+		ack, err := js.Publish(asked, "to."+originStream, []byte(number), jetstream.WithMsgID(number))
+		cancel()
+		if err == nil {
+			m.mu.Lock()
+			for len(m.acked) < int(ack.Sequence) {
+				m.acked = append(m.acked, m.rec.Now())
+			}
+			m.mu.Unlock()
+			return
+		}
+		rest(limited, 250*time.Millisecond)
 	}
 }
 

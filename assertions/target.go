@@ -136,6 +136,8 @@ type Terms struct {
 	Settings      map[string]string
 	// Strikes says which event happens in the middle: stall, outage, restart=crash, …; "" for none.
 	Strikes []string
+	// Beside are the other kinds of links whose balancers meet an event that ends connections at the same moment.
+	Beside []string
 	// Event is how long that event lasts.
 	Event time.Duration
 	// Drain is how long a removed backend keeps its connections, 0 for ever.

@@ -226,12 +226,13 @@ func TestEventsOfAKernel(t *testing.T) {
 		t.Parallel()
 		l := open(t)
 		near, to := l.connect(t)
+		far := to.take() // before its node finds it ended, and closes it
 		other, _ := l.connect(t)
 		l.await(t, proxies.KindBegin, 2)
 		if l.Cut("lb#9") || !l.Cut("lb#1") {
 			t.Fatal("cut a connection that there is not, or not the one that there is")
 		}
-		if got := reads(near) + reads(to.take()); got != "rstrst" {
+		if got := reads(near) + reads(far); got != "rstrst" {
 			t.Errorf("the ends read %s", got)
 		}
 		if got := finds(other); got != "byte" {

@@ -298,6 +298,11 @@ func (l lab) terms() assertions.Terms {
 	if l.cut {
 		terms.Strikes = append(terms.Strikes, "cut")
 	}
+	for _, n := range l.neighbours {
+		if n.link != l.link() && (n.profile.Duration("outage") > 0 || n.profile.Value("restart") == "crash") {
+			terms.Beside = append(terms.Beside, string(n.link))
+		}
+	}
 	return terms
 }
 

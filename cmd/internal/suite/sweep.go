@@ -118,15 +118,15 @@ var sweeps = map[string][][]string{
 		[]string{"max-connections=4"}, []string{"max-connections=100"}, []string{"source-ports=100"},
 		// Addresses past the balancer, which gateways learn by gossip and never forget.
 		[]string{"bypass=open"}, []string{"bypass=refused"}, []string{"bypass=closed"},
-		// The meta group spans the clusters: its followers call an election after 4 to 9 s of silence.
-		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=12s"}, []string{"outage=5s"}, []string{"restart=reload"}, []string{"restart=crash"}),
+		// The meta group spans the clusters: its followers call an election after 4 to 9 s of silence, at random.
+		[]string{"stall=1s"}, []string{"stall=3s"}, []string{"stall=12s"}, []string{"outage=2s"}, []string{"outage=12s"}, []string{"restart=reload"}, []string{"restart=crash"}),
 	"leafnodes-behind-lb": {
 		{"frontends=shared"}, {"frontends=per-node"},
 		// Leaf nodes ping every 2 minutes.
 		{"idle-timeout=50s"}, {"idle-timeout=50s", "idle-expiry=rst"}, {"idle-timeout=50s", "idle-expiry=silent"}, {"idle-timeout=50s", "idle-expiry=rst-on-next"},
 		{"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=silent"},
 		// A leaf node waits a second for the hub's INFO.
-		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=500ms"}, {"inspection=http", "inspection-verdict=close"}, {"proxy-protocol=v2"},
+		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=800ms"}, {"inspection=http", "inspection-verdict=close"}, {"proxy-protocol=v2"},
 		{"max-connections=1"}, {"max-connections=100"}, {"balance=source-hash"},
 		{"bypass=open"}, {"bypass=refused"}, {"bypass=closed"},
 		{"stall=1s"}, {"stall=3s"}, {"outage=5s"}, {"restart=reload"}, {"restart=crash"},
