@@ -15,6 +15,7 @@ import (
 
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
+	"github.com/lbtest/lbtest/topologies"
 )
 
 // run is one run of a plan.
@@ -69,9 +70,20 @@ type result struct {
 	drawn     *drawn // nil where nothing wants to be explained
 }
 
-// side is how many labs run side by side unless the user says otherwise. They mostly wait: sixteen
-// keep two cores less than half busy. Each takes up to fifty file descriptors here.
-func side() int64 { return int64(max(4, min(8*runtime.NumCPU(), descriptors()/100))) }
+// side is how many labs run side by side unless the user says otherwise. They mostly wait: two dozen keep two cores
+// two thirds busy. Each takes up to fifty file descriptors here.
+func side() int64 { return int64(max(4, min(12*runtime.NumCPU(), descriptors()/100))) }
+
+// side is how many labs of this plan do.
+func (p Plan) side() int64 {
+	if p.options.Parallel > 0 {
+		return int64(p.options.Parallel)
+	}
+	if _, containers := p.options.Runtime.(topologies.Host); containers {
+		return max(4, side()/3) // making a container takes the engine half a second of a core
+	}
+	return side()
+}
 
 // overdue is why a scenario has no answer at the end of the time that the run was given.
 type overdue struct{ limit time.Duration }

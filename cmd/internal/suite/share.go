@@ -16,18 +16,6 @@ import (
 // minutes, and what one load balancer does by design another does by default. Such a lab runs once, and each cell reads
 // what was seen in it against what it asked for itself.
 
-// side is how many labs run side by side. Those of a matrix mostly wait for idle timeouts, which takes a tenth of a core
-// each, so that half as many again keep the cores busy.
-func (p Plan) side() int64 {
-	switch {
-	case p.options.Parallel > 0:
-		return int64(p.options.Parallel)
-	case p.cells != nil:
-		return min(side()+side()/2, max(4, int64(descriptors()/100)))
-	}
-	return side()
-}
-
 // once launches a lab, or finds the same one that another cell has started in this round.
 func (r *run) once(ctx context.Context, l lab, wg *sync.WaitGroup, started func()) *outcome {
 	if r.plan.cells == nil || len(l.beside) > 0 {

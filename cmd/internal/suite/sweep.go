@@ -124,7 +124,7 @@ var sweeps = map[string][][]string{
 		{"frontends=shared"}, {"frontends=per-node"},
 		// Leaf nodes ping every 2 minutes.
 		{"idle-timeout=50s"}, {"idle-timeout=50s", "idle-expiry=rst"}, {"idle-timeout=50s", "idle-expiry=silent"}, {"idle-timeout=50s", "idle-expiry=rst-on-next"},
-		{"idle-timeout=110s"}, {"idle-timeout=125s"}, {"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=silent"},
+		{"idle-timeout=110s"}, {"idle-timeout=150s"}, {"idle-timeout=350s"}, {"idle-timeout=350s", "idle-expiry=silent"},
 		// A leaf node waits a second for the hub's INFO.
 		{"inspection=client-first"}, {"inspection=wait-end", "inspection-delay=800ms"}, {"inspection=http", "inspection-verdict=close"}, {"proxy-protocol=v2"},
 		{"max-connections=1"}, {"max-connections=100"}, {"balance=source-hash"},
