@@ -17,12 +17,16 @@ import (
 	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
-func main() {
-	// These do not return where this process was started to be a node, a balancer or what cleans up, or asks the kernel.
+// takePart does not return where this process was started to be a node, a balancer or what cleans up, or to ask the kernel.
+func takePart() {
 	embedded.Main()
 	docker.Main()
 	suite.Main(engines()...)
 	beNftables()
+}
+
+func main() {
+	takePart()
 	p := program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
 		runtime: func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime {

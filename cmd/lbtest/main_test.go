@@ -21,15 +21,11 @@ import (
 	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/cmd/internal/suite"
-	"github.com/lbtest/lbtest/docker"
 	"github.com/lbtest/lbtest/topologies"
-	"github.com/lbtest/lbtest/topologies/embedded"
 )
 
 func TestMain(m *testing.M) {
-	embedded.Main()
-	docker.Main()
-	suite.Main()
+	takePart()
 	goleak.VerifyTestMain(m)
 }
 
