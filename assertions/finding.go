@@ -19,7 +19,7 @@ type Finding struct {
 	Timeline []Moment
 	// Unseen marks a skipped promise that could have been judged, had the watching not been cut short.
 	Unseen bool
-	// Firm marks a verdict that no shortage of CPU explains: what did not come in 30 s was not late.
+	// Firm marks a verdict that no shortage of CPU explains: links that did not come in 30 s were not late.
 	Firm bool
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
 	Marginal bool

@@ -21,7 +21,7 @@ func init() {
 
 func judgeMirror(h History) []Finding {
 	if e, missing := h.First(Client, "no-copy-stream"); missing {
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("stream %s could not be made at %s within 30 s: %s", e.Stream, e.Node, e.Why), Advice: mirrorAdvice(h.Terms), Evidence: []Event{e}, Firm: true}}
+		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("stream %s could not be made at %s within 30 s: %s", e.Stream, e.Node, e.Why), Advice: mirrorAdvice(h.Terms), Evidence: []Event{e}, Firm: !formed(h, e.At)}}
 	}
 	if e, unread := h.First(Client, "copy-unreadable"); unread {
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("stream %s could not be read back within 30 s: %s", e.Stream, e.Why), Advice: mirrorAdvice(h.Terms), Evidence: []Event{e}}}

@@ -32,7 +32,7 @@ func judgePlacement(h History) []Finding {
 	if len(unplaced) > 0 {
 		e := unplaced[0]
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%s could not be made, first one of %s asked for at %s %s the event: %s", plural(len(unplaced), "stream"),
-			plural(e.Count, "replica"), e.Node, e.How, e.Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unplaced), Firm: true}}
+			plural(e.Count, "replica"), e.Node, e.How, e.Why), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(unplaced), Firm: !formed(h, e.At)}}
 	}
 	times := []string{placedBefore, placedAfter}
 	if len(h.Terms.Strikes) > 0 {

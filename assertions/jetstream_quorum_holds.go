@@ -27,12 +27,12 @@ func init() {
 
 func judgeQuorum(h History) []Finding {
 	if missing := h.Kind(Client, "no-stream"); len(missing) > 0 {
-		when := "within 30 s"
-		if !formed(h, missing[0].At) {
+		when, whole := "within 30 s", formed(h, missing[0].At)
+		if !whole {
 			when = "as the full mesh never formed"
 		}
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %d R3 streams could not be used %s: %s", len(missing), h.Terms.streamCount(), when, missing[0].Why),
-			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing), Firm: true}}
+			Measured: []Measure{count("streams_unusable", len(missing), "streams")}, Advice: eventAdvice(h.Terms), Evidence: sample(missing), Firm: !whole}}
 	}
 	begin := fromHere(h)
 	published, answered := 0, 0

@@ -2,13 +2,16 @@ package assertions
 
 import (
 	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
 
 // Pulse asks every node for a sign of life ten times a second, on the direct way past the balancer, and
-// writes down when one took long. Whatever else is late then is late for want of CPU: a lab that was
-// starved says nothing about a balancer.
+// writes down when one took long, and so for the disk. Whatever else is late then is late for want of CPU, or of the disk: a lab
+// that was starved says nothing about a balancer.
 var Pulse = &Observation{Name: "pulse", Aside: true, Watch: func(ctx context.Context, t Target, rec *Recorder) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -29,9 +32,41 @@ var Pulse = &Observation{Name: "pulse", Aside: true, Watch: func(ctx context.Con
 			}
 		})
 	}
+	for _, n := range t.Nodes {
+		if n.Log != "" {
+			wg.Go(func() { pulseOfDisk(ctx, rec, filepath.Dir(n.Log)) })
+			break // the others' stores are beside it
+		}
+	}
 	wg.Wait()
 	return nil
 }}
+
+// pulseOfDisk writes a byte once a second where nodes have their stores, and waits until it is there: JetStream makes no stream
+// and Raft casts no vote before that.
+func pulseOfDisk(ctx context.Context, rec *Recorder, dir string) {
+	path := filepath.Join(dir, "pulse")
+	defer os.Remove(path)
+	for ctx.Err() == nil {
+		asked := time.Now()
+		if err := synced(path); err != nil {
+			return // a directory of somebody else's
+		}
+		if late := time.Since(asked); late > prompt {
+			rec.Add(Event{From: Lab, Kind: "late", Node: "disk", Took: late})
+		}
+		rest(ctx, time.Second)
+	}
+}
+
+func synced(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte{1})
+	return errors.Join(err, f.Sync(), f.Close())
+}
 
 // prompt is how quickly a node on this machine answers unless CPU is short; usually it is half a
 // millisecond.
