@@ -4,6 +4,7 @@ package kernel
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -20,9 +21,14 @@ var (
 	}
 )
 
+// programming is for one balancer at a time: the library numbers its maps by a variable of the whole process.
+var programming sync.Mutex
+
 // program puts a plan into force in the place of what was there, in one step: no packet meets half of it. Connections
 // stay in the table.
 func program(filter *nftables.Conn, p plan) error {
+	programming.Lock()
+	defer programming.Unlock()
 	table := &nftables.Table{Family: nftables.TableFamilyIPv4, Name: tableName}
 	filter.AddTable(table) // so that there is one to delete
 	filter.DelTable(table)
