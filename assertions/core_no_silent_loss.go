@@ -56,8 +56,12 @@ func judgeCarried(h History, w wording, one, done string) []Finding {
 	unwell := h.Kind(Client, "unwell")
 	switch {
 	case len(unwell) > 0:
-		f := finding(Unsafe, append(unwell, t.lost...), "%s not served any more within 30 s; %d of %s not %s (%s)", plural(apps(unwell), "application"),
-			len(t.lost), plural(t.said, one), done, byWorkload(t.lost))
+		whose := ""
+		if len(t.lost) > 0 {
+			whose = " (" + byWorkload(t.lost) + ")"
+		}
+		f := finding(Unsafe, append(unwell, t.lost...), "%s not served any more within 30 s; %d of %s not %s%s", plural(apps(unwell), "application"),
+			len(t.lost), plural(t.said, one), done, whose)
 		f[0].Firm = true
 		return f
 	case len(counted) > 0:
