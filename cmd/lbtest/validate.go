@@ -18,7 +18,7 @@ func (p *program) validateCommand() *cobra.Command {
 		Short: "look at a real endpoint from the outside, and measure its idle limit",
 		Long: "validate connects to a real address as NATS clients do and judges what is there: who speaks first and when,\n" +
 			"which servers answer, whose certificate it is, which address the servers see, which addresses they advertise,\n" +
-			"and whether requests and odd payloads come back. It is gentle: some fifteen connections, a few hundred kilobytes\n" +
+			"and whether requests and odd payloads come back. It is gentle: some fifteen connections, three megabytes\n" +
 			"through an inbox of its own, nothing written. What takes a lab is skipped, each with the reason.\n\n" +
 			"--deep measures after how much silence connections end, in which manner, and whether TCP keepalives help: some\n" +
 			"fifty connections are quiet, each for its own time, and two are busy, so that idleness is told from an endpoint\n" +
