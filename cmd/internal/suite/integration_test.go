@@ -300,11 +300,15 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 		t.Skip("integration: starts clusters")
 	}
 	t.Parallel() // it mostly waits
-	rows := due(slices.Concat(observed(), more, hostile()), os.Getenv("LBTEST_LONG") != "", os.Getenv("LBTEST_NIGHTLY") != "")
+	long := os.Getenv("LBTEST_LONG") != ""
+	rows := due(slices.Concat(observed(), more, hostile()), long, os.Getenv("LBTEST_NIGHTLY") != "")
 	rt := embedded.New(embedded.Options{})
 	// Fewer side by side than usual: the race detector makes lbtest itself want more CPU, and other packages'
-	// tests run at the same time.
+	// tests run at the same time. The long suites have neither.
 	plan := Plan{options: Options{Runtime: rt, Parallel: 8}, seed: 1}
+	if long {
+		plan.options.Parallel = 20
+	}
 	asked := questions(t, rows)
 	for _, q := range asked {
 		plan.scenarios = append(plan.scenarios, q.scenario)
