@@ -135,7 +135,7 @@ func TestVerdictsInContainers(t *testing.T) {
 		nightly bool   // only where LBTEST_NIGHTLY is set
 	}{
 		{"frontends=per-node", assertions.Safe, "routes/full-mesh-forms", false},
-		{"frontends=shared", assertions.Unsafe, "routes/full-mesh-forms", false},
+		{"frontends=shared", assertions.Unsafe, "routes/full-mesh-forms", true},
 		{"idle-timeout=20s", assertions.Unsafe, "core/no-loss-when-quiet-then-busy", false},
 		{"stall=1s", assertions.Safe, "jetstream/quorum-holds", true},
 		{"stall=12s", assertions.Unsafe, "jetstream/quorum-holds", false},
