@@ -173,7 +173,7 @@ func TestAProgramIsHeardPausedAndKilled(t *testing.T) {
 func TestAProgramThatEndsByItselfIsReported(t *testing.T) {
 	rt := open(t)
 	for _, c := range []struct{ end, want string }{
-		{"fall\n", "the balancer ended by itself: exit status 3\nits last words:\n  fallen over"},
+		{"fall\n", "the balancer lb ended by itself: exit status 3\nits last words:\n  fallen over"},
 		{"", ""}, // closed while it runs
 	} {
 		p := start(t, rt)
