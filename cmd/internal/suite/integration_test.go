@@ -31,7 +31,7 @@ type row struct {
 	auth     string               // how clients log in; "": by password
 	want     []assertions.Verdict // any of them
 	by       string               // the assertion that must have that verdict; "" for the scenario
-	says     string               // in what was got
+	says     string               // in what was got; times without their unit, since a busy machine adds tenths
 	long     bool                 // only where LBTEST_LONG is set: what others cover more quickly
 	nightly  bool                 // only where LBTEST_NIGHTLY is set: what differs little from others
 	real     bool                 // in real time, which is nightly
