@@ -307,7 +307,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	// tests run at the same time. The long suites have neither.
 	plan := Plan{options: Options{Runtime: rt, Parallel: 8}, seed: 1}
 	if long {
-		plan.options.Parallel = 20
+		plan.options.Parallel = 16
 	}
 	asked := questions(t, rows)
 	for _, q := range asked {
@@ -318,9 +318,23 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 			t.Logf("%6.1fs %-8s %s: %s", p.At.Seconds(), p.Verdict, p.Scenario, p.Text)
 		}
 	})
+	alone := plan
+	alone.options.Parallel = 1
 	for i, q := range asked {
 		for _, r := range q.rows {
-			t.Run(r.name, func(t *testing.T) { r.check(t, answers, answers.Scenarios[i]) })
+			t.Run(r.name, func(t *testing.T) {
+				alarm, err := r.check(answers, answers.Scenarios[i])
+				if alarm {
+					// What sixteen labs do to each other is no balancer's doing. A verdict that is too good has no excuse.
+					t.Logf("a false alarm beside others, asked again alone: %v", err)
+					alone.scenarios = []scenario{q.scenario}
+					again := alone.Run(t.Context(), nil)
+					_, err = r.check(again, again.Scenarios[0])
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	}
 	if err := rt.Close(); err != nil {
@@ -328,28 +342,28 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	}
 }
 
-func (r row) check(t *testing.T, answers report.Report, s report.Scenario) {
+// check says what is wrong with the row's answer, and whether that is only that something was worse, or slower, than it
+// has to be.
+func (r row) check(answers report.Report, s report.Scenario) (alarm bool, err error) {
 	got, said := s.Verdict, strings.Join(s.Because, "\n")
 	for _, res := range answers.Results {
 		if res.Scenario != s.Name {
 			continue
 		}
 		if res.Verdict == assertions.Safe && !res.FaultProved {
-			t.Errorf("%s is safe and its fault was not proved", res.Assertion)
+			return false, fmt.Errorf("%s is safe and its fault was not proved", res.Assertion)
 		}
 		if r.by == res.Assertion {
 			got, said = res.Verdict, res.Got
 		}
 	}
-	for _, want := range r.want {
-		if got == want {
-			if !strings.Contains(said, r.says) {
-				t.Errorf("got %q, which does not say %q", said, r.says)
-			}
-			return
+	if slices.Contains(r.want, got) {
+		if !strings.Contains(said, r.says) {
+			return true, fmt.Errorf("got %q, which does not say %q", said, r.says)
 		}
+		return false, nil
 	}
-	t.Errorf("got %s, want %v: %s %s", got, r.want, said, s.Reason)
+	return !slices.ContainsFunc(r.want, func(want assertions.Verdict) bool { return want.Worse(got) }), fmt.Errorf("got %s, want %v: %s %s", got, r.want, said, s.Reason)
 }
 
 func TestARunTellsEachVerdictOnce(t *testing.T) {
