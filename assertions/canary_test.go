@@ -165,6 +165,16 @@ func TestWhatAnInspectionLetsNobodyReachIsNotBalanced(t *testing.T) {
 	if got := Proved(History{Terms: terms}); !slices.ContainsFunc(got, func(why string) bool { return strings.HasPrefix(why, "balance") }) {
 		t.Errorf("without an inspection: got %q", got)
 	}
+	silent := line(on(2, Balancer, "refused", front("vip"), why("tls")))
+	for _, why := range Proved(History{Terms: terms, Events: silent}) {
+		if strings.HasPrefix(why, "balance") {
+			t.Errorf("clients that spoke no TLS to who ends it: got %s", why)
+		}
+	}
+	silent[0].Front = CanaryFront
+	if got := Proved(History{Terms: terms, Events: silent}); !slices.ContainsFunc(got, func(why string) bool { return strings.HasPrefix(why, "balance") }) {
+		t.Errorf("a canary that spoke no TLS: got %q", got)
+	}
 }
 
 func TestProvedNamesEachSetting(t *testing.T) {

@@ -163,7 +163,10 @@ var proofs = map[string]func(h History, value string) string{
 	},
 	"frontends": func(h History, value string) string {
 		behind, _ := ledTo(h)
-		if len(behind) == 0 {
+		switch {
+		case len(behind) == 0 && h.keptOut():
+			return ""
+		case len(behind) == 0:
 			return "no connection crossed the balancer"
 		}
 		for _, front := range slices.Sorted(maps.Keys(behind)) {
@@ -188,8 +191,8 @@ var proofs = map[string]func(h History, value string) string{
 	"balance": func(h History, value string) string {
 		behind, _ := ledTo(h)
 		switch {
-		case len(behind) == 0 && h.Terms.given("inspection"):
-			return "" // an inspection that lets nobody through, which is proved by itself, leaves nothing to balance
+		case len(behind) == 0 && h.keptOut():
+			return ""
 		case value == "source-hash":
 			return provedHash(h)
 		case h.lucky():
@@ -202,6 +205,14 @@ var proofs = map[string]func(h History, value string) string{
 		}
 		return "connections did not reach several nodes"
 	},
+}
+
+// keptOut reports whether nobody got as far as a backend for a reason that is proved by itself: an inspection, or TLS that
+// the balancer ends and nobody spoke. It leaves nothing to balance, and nothing that could be called safe.
+func (h History) keptOut() bool {
+	return h.Terms.given("inspection") || slices.ContainsFunc(h.Events, func(e Event) bool {
+		return e.From == Balancer && e.Kind == "refused" && e.Why == "tls" && balanced(e)
+	})
 }
 
 // provedHash wants each source address to have met one node at each frontend. All nodes of a lab on one machine dial from the

@@ -14,17 +14,36 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lbtest/lbtest/proxies"
 	"github.com/lbtest/lbtest/proxies/written"
 )
 
-var catalogue []proxies.Profile
+// entry is a load balancer as its file has it.
+type entry struct {
+	profile  proxies.Profile
+	settings []string
+}
 
-// register adds a load balancer with its settings, each as SETTING=VALUE. A mistake in one is a mistake in this
-// program and stops it at once.
-func register(p proxies.Profile, settings ...string) {
+// entries are what the files hold. They become profiles when somebody asks: every node of a lab is a process of this
+// program, and none of them does.
+var entries []entry
+
+// register adds a load balancer with its settings, each as SETTING=VALUE.
+func register(p proxies.Profile, settings ...string) { entries = append(entries, entry{p, settings}) }
+
+var catalogue = sync.OnceValue(func() []proxies.Profile {
+	var all []proxies.Profile
+	for _, e := range entries {
+		all = append(all, made(all, e.profile, e.settings...))
+	}
+	return all
+})
+
+// made checks and finishes an entry. A mistake in one is a mistake in this program, which stops it.
+func made(before []proxies.Profile, p proxies.Profile, settings ...string) proxies.Profile {
 	if p.Name == "" || p.About == "" || p.Source == "" || p.Checked == "" {
 		panic(fmt.Sprintf("profile %q lacks its name, what it is about, its source or when that was read", p.Name))
 	}
@@ -38,10 +57,10 @@ func register(p proxies.Profile, settings ...string) {
 	if err := check(p); err != nil {
 		panic(fmt.Sprintf("profile %s: %v", p.Name, err))
 	}
-	if _, taken := find(p.Name); taken {
+	if slices.ContainsFunc(before, func(b proxies.Profile) bool { return b.Name == p.Name }) {
 		panic(fmt.Sprintf("profile %s is registered twice", p.Name))
 	}
-	catalogue = append(catalogue, p.Settled())
+	return p.Settled()
 }
 
 // check says what contradicts itself in a profile.
@@ -62,7 +81,7 @@ func check(p proxies.Profile) error {
 
 // All lists the catalogue, by name.
 func All() []proxies.Profile {
-	return slices.SortedFunc(slices.Values(catalogue), func(a, b proxies.Profile) int { return strings.Compare(a.Name, b.Name) })
+	return slices.SortedFunc(slices.Values(catalogue()), func(a, b proxies.Profile) int { return strings.Compare(a.Name, b.Name) })
 }
 
 // Names lists the names of the catalogue.
@@ -83,11 +102,12 @@ func Find(name string) (proxies.Profile, error) {
 }
 
 func find(name string) (proxies.Profile, bool) {
-	i := slices.IndexFunc(catalogue, func(p proxies.Profile) bool { return p.Name == name })
+	all := catalogue()
+	i := slices.IndexFunc(all, func(p proxies.Profile) bool { return p.Name == name })
 	if i < 0 {
 		return proxies.Profile{}, false
 	}
-	return catalogue[i], true
+	return all[i], true
 }
 
 // Load gives what was typed after --profile: a name of the catalogue, or the path of a profile in YAML,

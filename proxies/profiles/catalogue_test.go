@@ -286,6 +286,7 @@ func TestProfilesSurviveBeingWrittenAndRead(t *testing.T) {
 }
 
 func TestABadRegistrationStopsTheProgram(t *testing.T) {
+	register := func(p proxies.Profile, settings ...string) { made(All(), p, settings...) }
 	good := proxies.Profile{Name: "a-good-one", About: "a", Source: "b", Checked: "c"}
 	for what, register := range map[string]func(){
 		"a name that is taken": func() { p := good; p.Name = "aws-alb"; register(p) },
@@ -300,7 +301,6 @@ func TestABadRegistrationStopsTheProgram(t *testing.T) {
 			register(p, "idle-timeout=5s")
 		},
 	} {
-		before := len(catalogue)
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -309,9 +309,6 @@ func TestABadRegistrationStopsTheProgram(t *testing.T) {
 			}()
 			register()
 		}()
-		if len(catalogue) != before {
-			t.Fatalf("%s is in the catalogue", what)
-		}
 	}
 }
 

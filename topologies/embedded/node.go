@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,7 +48,13 @@ func newNode(b topologies.Build, m topologies.Member, program string, c *cleaner
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing the configuration of node %s: %w", m.Name, err)
 	}
-	environ := os.Environ()
+	// What reads of all processes there are at its start, as the containers' library does, finds none: with a hundred nodes
+	// that takes longer than the rest of a node's start.
+	environ := append(os.Environ(), "HOST_PROC="+os.DevNull)
+	if os.Getenv("GOMAXPROCS") == "" {
+		// Nodes are many and have little to do: threads of each that look for work on every processor cost a tenth.
+		environ = append(environ, "GOMAXPROCS="+strconv.Itoa(max(1, goruntime.NumCPU()/2)))
+	}
 	for name, value := range b.Limits.Environment() {
 		environ = append(environ, name+"="+value)
 	}
