@@ -251,7 +251,7 @@ func (b Build) Accounts() []Account {
 		if slices.Contains(r.Dedicated, account) {
 			return -1
 		}
-		return poolIndex(account, r.PoolSize)
+		return PoolIndex(account, r.PoolSize)
 	}
 	account := func(name string) Account {
 		// The lab listens on the loopback interface and guards nothing: the user's name and password are the account's.
@@ -292,7 +292,7 @@ func (b Build) both(a Account) []Account {
 // ACC1 for index 1 if it hashes there, else the first of ACC1a, ACC1b, … that does.
 func pooledAccount(index, size int) string {
 	base := "ACC" + strconv.Itoa(index)
-	if poolIndex(base, size) == index {
+	if PoolIndex(base, size) == index {
 		return base
 	}
 	for n := 0; ; n++ {
@@ -304,14 +304,15 @@ func pooledAccount(index, size int) string {
 				break
 			}
 		}
-		if name := base + suffix; poolIndex(name, size) == index {
+		if name := base + suffix; PoolIndex(name, size) == index {
 			return name
 		}
 	}
 }
 
-// poolIndex is nats-server's computeRoutePoolIdx (route.go): FNV-1a of the account's name.
-func poolIndex(account string, size int) int {
+// PoolIndex is the route of a pool of that size by which nodes send what belongs to an account: nats-server's
+// computeRoutePoolIdx (route.go), FNV-1a of the account's name, which in operator mode is its public key.
+func PoolIndex(account string, size int) int {
 	if size <= 1 {
 		return 0
 	}

@@ -115,7 +115,7 @@ func TestEveryPoolIndexHasOneAccount(t *testing.T) {
 // These sums are FNV-1a's published test vectors (Noll), modulo 1000.
 func TestPoolIndexIsFNV1a(t *testing.T) {
 	for text, sum := range map[string]uint32{"": 0x811c9dc5, "a": 0xe40c292c, "foobar": 0xbf9cf968} {
-		if got, want := poolIndex(text, 1000), int(sum%1000); got != want {
+		if got, want := PoolIndex(text, 1000), int(sum%1000); got != want {
 			t.Errorf("%q: got %d, want %d", text, got, want)
 		}
 	}
@@ -206,7 +206,7 @@ func TestLeafnodesHaveOneAccountForEverything(t *testing.T) {
 	b := build(t)
 	b.Topology, _ = Find("leafnodes-behind-lb")
 	sys, leaf := Account{Name: "SYS", User: "sys", Password: "sys", System: true, RouteIndex: -1},
-		Account{Name: "LEAF", User: "leaf", Password: "leaf", RouteIndex: poolIndex("LEAF", 3)}
+		Account{Name: "LEAF", User: "leaf", Password: "leaf", RouteIndex: PoolIndex("LEAF", 3)}
 	if got, want := b.Accounts(), []Account{sys, leaf}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}

@@ -38,7 +38,7 @@ func newSecrets(s assertions.Security, b topologies.Build, hosts func(node strin
 			return made, fmt.Errorf("making certificates: %w", err)
 		}
 	}
-	if err := made.issue(accounts); err != nil {
+	if err := made.issue(accounts, b.Routing().PoolSize); err != nil {
 		return made, fmt.Errorf("making what clients log in with: %w", err)
 	}
 	return made, nil
@@ -87,7 +87,7 @@ func (m *secrets) certify(s assertions.Security, b topologies.Build, accounts []
 }
 
 // issue makes what the clients log in with.
-func (m *secrets) issue(accounts []topologies.Account) error {
+func (m *secrets) issue(accounts []topologies.Account, poolSize int) error {
 	switch m.logins.Mode {
 	case topologies.Token:
 		token, err := nkeys.CreateUser() // as good a secret as any
@@ -117,7 +117,7 @@ func (m *secrets) issue(accounts []topologies.Account) error {
 			m.logins.Users[a.Name], m.clients[a.Name] = client.Shown, client
 		}
 	case topologies.Creds:
-		return m.sign(accounts)
+		return m.sign(accounts, poolSize)
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func withKey(c assertions.Account) (assertions.Account, error) {
 }
 
 // sign makes an operator, who signs the accounts, each of which signs its user.
-func (m *secrets) sign(accounts []topologies.Account) error {
+func (m *secrets) sign(accounts []topologies.Account, poolSize int) error {
 	operator, err := nkeys.CreateOperator()
 	if err != nil {
 		return err
@@ -157,7 +157,7 @@ func (m *secrets) sign(accounts []topologies.Account) error {
 	}
 	m.logins.Signed = map[string]topologies.Signed{}
 	for _, a := range accounts {
-		signed, client, err := signedBy(operator, a, m.clients[a.Name])
+		signed, client, err := signedBy(operator, a, poolSize, m.clients[a.Name])
 		if err != nil {
 			return err
 		}
@@ -166,8 +166,8 @@ func (m *secrets) sign(accounts []topologies.Account) error {
 	return nil
 }
 
-func signedBy(operator nkeys.KeyPair, a topologies.Account, client assertions.Account) (signed topologies.Signed, _ assertions.Account, err error) {
-	account, err := nkeys.CreateAccount()
+func signedBy(operator nkeys.KeyPair, a topologies.Account, poolSize int, client assertions.Account) (signed topologies.Signed, _ assertions.Account, err error) {
+	account, err := carried(a, poolSize)
 	if err != nil {
 		return signed, client, err
 	}
@@ -192,6 +192,21 @@ func signedBy(operator nkeys.KeyPair, a topologies.Account, client assertions.Ac
 	client.PublicKey = signed.PublicKey
 	client.JWT, err = user.Encode(account)
 	return signed, client, err
+}
+
+// carried makes a key that the servers put on the account's route of their pool, so that here too each route carries an
+// account whose messages are counted. One key in as many as there are routes does.
+func carried(a topologies.Account, poolSize int) (nkeys.KeyPair, error) {
+	for {
+		pair, err := nkeys.CreateAccount()
+		if err != nil {
+			return nil, err
+		}
+		key, err := pair.PublicKey()
+		if err != nil || a.RouteIndex < 0 || topologies.PoolIndex(key, poolSize) == a.RouteIndex {
+			return pair, err
+		}
+	}
 }
 
 // account is how the tester uses an account of the servers.

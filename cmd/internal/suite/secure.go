@@ -11,12 +11,39 @@ import (
 )
 
 // security is who speaks TLS and how clients log in. Where no client link crosses the balancer, the tester's own clients
-// do so in the usual way.
+// do so in the usual way, unless clients cross another one (securityBeside).
 func (s scenario) security() assertions.Security {
 	if !s.balances(topologies.Clients) {
 		return assertions.Security{Balancer: "passthrough", Auth: string(topologies.Password)}
 	}
 	return s.implied()
+}
+
+// securityBeside is that of one view of a topology among all of them. Servers have one client port, whichever link is
+// judged: as the clients' view has it they meet the tester's own clients too, who come past every balancer.
+func (s scenario) securityBeside(views []scenario) assertions.Security {
+	for _, v := range views {
+		if v.balances(topologies.Clients) && !s.balances(topologies.Clients) {
+			return v.implied().Direct()
+		}
+	}
+	return s.security()
+}
+
+// insecureTogether says why TLS or the way to log in cannot be had where several links are balanced; "" if it can. A view
+// that is left out for it is not enough: the servers, and each balancer, stand beside the other views as well.
+func insecureTogether(views []scenario) string {
+	for _, v := range views {
+		if ends := v.profile.Value("tls"); v.link().Joins() && ends != "" && ends != "passthrough" {
+			return fmt.Sprintf("tls=%s: %s have no TLS in this topology, so such a balancer would not let them through; --set clients:tls=%s is for the clients' balancer alone", ends, v.link(), ends)
+		}
+	}
+	for _, v := range views {
+		if why := v.insecure(); why != "" {
+			return why
+		}
+	}
+	return ""
 }
 
 // implied is what the configuration says. The servers speak TLS where a setting implies that they do, their clients
@@ -81,6 +108,9 @@ func (s scenario) insecure() string {
 			return "--client tls-first=true: nobody here would answer in TLS; add --set tls=… or --nats tls.handshake_first=true"
 		}
 		return ""
+	}
+	if slices.Contains(s.topology.Balanced, topologies.Clients) {
+		return "" // the clients' view says it
 	}
 	where := "no client link crosses the balancer of " + s.topology.Name
 	switch {

@@ -102,7 +102,7 @@ func joined(t topologies.Topology, from origin, given []string, parts []scenario
 			}
 		}
 		for _, l := range p.labs {
-			l.neighbours = beside
+			l.neighbours, l.security = beside, p.securityBeside(parts)
 			s.labs = append(s.labs, l)
 		}
 		s.left = append(s.left, p.left...)
@@ -113,8 +113,8 @@ func joined(t topologies.Topology, from origin, given []string, parts []scenario
 			skipped = append(skipped, fmt.Sprintf("%s: %s", p.link(), p.skip))
 		}
 	}
-	if implied := parts[0].implied(); implied.Servers != assertions.InTheClear || implied.Balancer != "passthrough" || s.auth != topologies.Password {
-		s.labs, s.skip = nil, "TLS and ways to log in other than by password are set up where clients alone cross a balancer (clients-behind-lb)"
+	if why := insecureTogether(parts); why != "" {
+		s.labs, s.skip = nil, why
 		return s
 	}
 	if len(s.labs) == 0 {

@@ -75,16 +75,90 @@ func TestEachLinkIsJudgedWithAllBalancersInPlace(t *testing.T) {
 	}
 }
 
-func TestTLSIsNotSetUpBesideOtherLinks(t *testing.T) {
-	for _, o := range []Options{{Set: []string{"clients:tls=terminate"}}, {Set: []string{"stall=1s"}, Nats: []string{"tls.verify=true"}}, {Set: []string{"stall=1s"}, Auth: "nkey"}} {
-		o.Topologies, o.Runtime = []string{"all-behind-lb"}, paper{}
-		p, err := NewPlan(o)
+// The servers have one client port: whoever comes to it, whichever link is judged, meets what the clients' view implies.
+func TestWhereClientsCrossABalancerToEveryViewSpeaksAsTheyDo(t *testing.T) {
+	clear := assertions.Security{Balancer: "passthrough", Auth: "password"}
+	verified := assertions.Security{Clients: assertions.InfoFirst, Servers: assertions.InfoFirst, Balancer: "passthrough", Verified: true, Auth: "password"}
+	keyed := clear
+	keyed.Auth = "nkey"
+	ended := clear
+	ended.Balancer, ended.Clients = "terminate", assertions.TLSFirst
+	again := assertions.Security{Clients: assertions.TLSFirst, Servers: assertions.TLSFirst, Balancer: "re-encrypt", Auth: "password"}
+	first := again
+	first.Balancer = "passthrough"
+	for _, c := range []struct {
+		asked           Options
+		clients, others assertions.Security
+	}{
+		{Options{Set: []string{"stall=1s"}}, clear, clear},
+		{Options{Set: []string{"stall=1s"}, Auth: "nkey"}, keyed, keyed},
+		{Options{Set: []string{"stall=1s"}, Nats: []string{"tls.verify=true"}}, verified, verified},
+		{Options{Set: []string{"stall=1s", "clients:tls=passthrough"}, Nats: []string{"tls.verify=true"}}, verified, verified},
+		{Options{Set: []string{"stall=1s", "clients:tls=terminate"}, Client: []string{"tls-first=true"}}, ended, clear},
+		{Options{Set: []string{"stall=1s", "clients:tls=re-encrypt"}, Nats: []string{"tls.handshake_first=true"}, Client: []string{"tls-first=true"}}, again, first},
+	} {
+		c.asked.Topologies, c.asked.Runtime = []string{"all-behind-lb"}, paper{}
+		p, err := NewPlan(c.asked)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s := p.scenarios[0]; !strings.Contains(s.skip, "clients-behind-lb") || len(s.labs) > 0 {
-			t.Errorf("%v: skipped for %q with %d labs", o.Set, s.skip, len(s.labs))
+		judged := map[topologies.Link]bool{}
+		for _, l := range p.scenarios[0].labs {
+			judged[l.link()] = true
+			want := c.others
+			if l.link() == topologies.Clients {
+				want = c.clients
+			}
+			if l.security != want {
+				t.Errorf("%v %v: %s are judged with %+v, want %+v", c.asked.Set, c.asked.Nats, l.link(), l.security, want)
+			}
+			if got := l.terms().Security; got != want {
+				t.Errorf("%v %v: where %s are judged, judges read %+v, want %+v", c.asked.Set, c.asked.Nats, l.link(), got, want)
+			}
 		}
+		if len(judged) != 3 {
+			t.Errorf("%v %v: judged are %v, want three links: %s", c.asked.Set, c.asked.Nats, judged, p.scenarios[0].skip)
+		}
+	}
+}
+
+func TestWhatServersCannotAnswerIsLeftOutOnEveryLink(t *testing.T) {
+	for _, c := range []struct {
+		asked Options
+		why   string
+	}{
+		{Options{Set: []string{"stall=1s", "tls=terminate"}}, "--set clients:tls=terminate"},
+		{Options{Set: []string{"stall=1s", "routes:tls=re-encrypt"}}, "routes have no TLS"},
+		{Options{Set: []string{"stall=1s"}, Client: []string{"tls-first=true"}}, "nobody here would answer in TLS"},
+	} {
+		c.asked.Topologies, c.asked.Runtime = []string{"all-behind-lb"}, paper{}
+		p, err := NewPlan(c.asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s := p.scenarios[0]; !strings.Contains(s.skip, c.why) || len(s.labs) > 0 {
+			t.Errorf("%v: skipped for %q with %d labs, want %q", c.asked.Set, s.skip, len(s.labs), c.why)
+		}
+	}
+}
+
+func TestEveryRouteOfThePoolCarriesASignedAccount(t *testing.T) {
+	top, _ := topologies.Find("all-behind-lb")
+	b := topologies.Build{Topology: top}
+	made, err := newSecrets(assertions.Security{Balancer: "passthrough", Auth: "creds"}, b, site{}.hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Logins.Mode = topologies.Creds
+	size := b.Routing().PoolSize
+	carried := map[int]bool{}
+	for _, a := range b.Accounts() {
+		if !a.System {
+			carried[topologies.PoolIndex(made.logins.Signed[a.Name].PublicKey, size)] = true
+		}
+	}
+	if size < 2 || len(carried) != size {
+		t.Errorf("of %d routes %v carry an account", size, carried)
 	}
 }
 
