@@ -142,7 +142,9 @@ func (l lab) weight() int64 {
 }
 
 // crews is how many times the nodes of the smallest cluster a lab has: what they cost grows with how many hear each other.
-func (l lab) crews() int64 { return int64((len(l.topology.Nodes()) + 2) / 3) }
+func (l lab) crews() int64 { return crews(l.topology) }
+
+func crews(t topologies.Topology) int64 { return int64((len(t.Nodes()) + 2) / 3) }
 
 // length estimates how long a lab takes.
 func (l lab) length() time.Duration {

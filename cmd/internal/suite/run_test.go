@@ -36,6 +36,60 @@ func TestARepeatedVerdictThatChangesIsFlakyAndKeepsItsWorseForm(t *testing.T) {
 	}
 }
 
+// A second look is a calm one: what was plain is not looked at again beside it, and keeps its verdict.
+func TestOnlyTheLabsInDoubtAreRepeated(t *testing.T) {
+	for _, c := range []struct {
+		topology, set, marginal, link string
+		want                          int
+	}{
+		{"all-behind-lb", "restart=reload", "routes/full-mesh-forms", "routes", 1},
+		{"all-behind-lb", "restart=reload", "core/delivery-between-all-nodes", "gateways", 1}, // that of routes is another lab's
+		{"all-behind-lb", "restart=reload", "", "", 0},
+		{"gateways-behind-lb", "restart=reload", "links/resync-overhead", "", 1},
+		{"routes-behind-lb", "idle-timeout=20s", "routes/stay-up-when-quiet", "", 1},
+	} {
+		p, err := NewPlan(Options{Topologies: []string{c.topology}, Set: []string{c.set}, Runtime: paper{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := verdict{scenario: p.scenarios[0]}
+		for _, l := range v.scenario.labs {
+			for _, a := range l.judged {
+				r := result{assertion: a, finding: assertions.Finding{Verdict: assertions.Safe}}
+				if len(l.neighbours) > 0 {
+					r.link = string(l.link())
+				}
+				r.marginal = a.Name == c.marginal && r.link == c.link
+				v.results = append(v.results, r)
+			}
+		}
+		s := v.doubtful()
+		if len(s.labs) != c.want || len(p.scenarios[0].labs) < c.want {
+			t.Errorf("%s %s: %d of %d labs are repeated for %s of %q, want %d", c.topology, c.set, len(s.labs), len(p.scenarios[0].labs), c.marginal, c.link, c.want)
+		}
+		for _, l := range s.labs {
+			if c.link != "" && string(l.link()) != c.link {
+				t.Errorf("%s %s: a lab of %s is repeated for %s of %s", c.topology, c.set, l.link(), c.marginal, c.link)
+			}
+		}
+	}
+}
+
+func TestWhatIsNotRepeatedKeepsItsVerdict(t *testing.T) {
+	of := func(link string, v assertions.Verdict) result {
+		return result{assertion: assertions.All()[0], link: link, finding: assertions.Finding{Verdict: v}}
+	}
+	first := verdict{results: []result{of("routes", assertions.Unsafe), of("clients", assertions.Risky)}}
+	got := merge(first, verdict{results: []result{of("clients", assertions.Risky)}})
+	if got.worst() != assertions.Unsafe || got.last != assertions.Unsafe || got.flaky || len(got.results) != 2 {
+		t.Errorf("got %s, last %s, flaky %v, %d results", got.worst(), got.last, got.flaky, len(got.results))
+	}
+	got = merge(first, verdict{results: []result{of("routes", assertions.Safe)}})
+	if got.worst() != assertions.Unsafe || got.last != assertions.Risky || !got.flaky {
+		t.Errorf("got %s, last %s, flaky %v", got.worst(), got.last, got.flaky)
+	}
+}
+
 func TestTheEventHappensOnceWhenEveryWatcherIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		happened := 0

@@ -88,7 +88,7 @@ func (r *run) retry(ctx context.Context, verdicts []verdict) {
 		return
 	}
 	for n := range r.plan.cells.retries {
-		r.again(ctx, verdicts, calm(), func(i int) bool { return r.plan.cells.failed(verdicts[i]) }, fmt.Sprintf("as retry %d", n+1))
+		r.again(ctx, verdicts, calm(), func(i int) bool { return r.plan.cells.failed(verdicts[i]) }, verdict.whole, fmt.Sprintf("as retry %d", n+1))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
