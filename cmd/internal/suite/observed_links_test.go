@@ -39,6 +39,9 @@ func init() {
 		row{name: "addresses that do not answer cost leaf nodes their dialling", topology: leaves, set: "bypass=closed", want: isRisky, by: "leafnodes/stay-behind-lb", says: "had to fail first", nightly: true},
 
 		row{name: "a timeout that suits routes and not gateways", topology: "all-behind-lb", set: "gateways:idle-timeout=8s", want: isUnsafe, by: "gateways/stay-up-when-quiet", long: true},
+		row{name: "gateways of servers whose clients have keys and speak TLS", topology: "all-behind-lb", set: "restart=reload", nats: "tls.verify=true", auth: "nkey", want: isSafe, by: "gateways/reply-crosses", long: true},
+		row{name: "routes of servers whose clients have signed accounts", topology: "all-behind-lb", set: "stall=1s", auth: "creds", want: isSafe, by: "routes/full-mesh-forms", nightly: true},
+		row{name: "clients whose TLS ends at their balancer, beside others", topology: "all-behind-lb", set: "clients:tls=terminate", nats: "allow_non_tls=true", client: "tls-first=true", want: isSafe, by: "tls/connects", nightly: true},
 	)
 	// Streams live in each cluster, or at the hub, and are published to from beyond the balancer.
 	streams := func(topology, set string, want []assertions.Verdict, nightly bool, by ...string) {
