@@ -134,7 +134,7 @@ func (l lab) crowd() bool {
 func (l lab) weight() int64 {
 	switch {
 	case l.crowd():
-		return 1 + int64(perClient*l.clients/100)
+		return l.crews() + int64(perClient*l.clients/100)
 	case l.jetStream():
 		return 2 * l.crews()
 	}
