@@ -95,11 +95,12 @@ func realRows() []realRow {
 			row("reload", haproxy("", "", ""), "restart=reload", struck...),
 			row("killed and back", haproxy("", "", ""), "restart=crash", struck...))
 	}
+	// That links form is not asked where a program is started only when nodes dial already, which takes it a while.
 	// Gateways ping every 15 s, and hear of each other every 10; leaf nodes ping every 2 minutes.
 	joining("gateways-behind-lb", "8s", "60s", []string{"gateways/stay-up-when-quiet", "core/no-loss-when-quiet-then-busy"},
-		[]string{"gateways/connect", "gateways/interest-restored", "gateways/reply-crosses", "core/delivery-between-all-nodes"})
+		[]string{"gateways/interest-restored", "gateways/reply-crosses", "core/delivery-between-all-nodes"})
 	joining("leafnodes-behind-lb", "50s", "350s", []string{"leafnodes/stay-up-when-quiet", "core/no-loss-when-quiet-then-busy"},
-		[]string{"leafnodes/connect", "leafnodes/messages-cross", "core/delivery-between-all-nodes"})
+		[]string{"leafnodes/messages-cross", "core/delivery-between-all-nodes"})
 	// A leaf node waits a second for INFO, a gateway as long as its pings allow.
 	always := "tcp-request inspect-delay 800ms\ntcp-request content accept if WAIT_END"
 	return append(rows,
@@ -125,6 +126,7 @@ func TestRealBalancersGetTheSameVerdicts(t *testing.T) {
 	starts := make(starting, 2) // as a run of lbtest on two cores
 	t.Run("side by side", func(t *testing.T) {
 		room := make(chan struct{}, 3)
+		var alone sync.RWMutex // rows that are asked beside others hold it together
 		for _, r := range realRows() {
 			if !r.long && os.Getenv("LBTEST_NIGHTLY") == "" {
 				continue
@@ -136,7 +138,19 @@ func TestRealBalancersGetTheSameVerdicts(t *testing.T) {
 				}
 				room <- struct{}{}
 				defer func() { <-room }()
-				r.compare(t, rt, starts)
+				alone.RLock()
+				differ, doubtful := r.compare(t, rt, starts)
+				alone.RUnlock()
+				if len(differ) > 0 && doubtful {
+					// What a machine that was late, or a verdict next to its boundary, makes of two labs is asked again, alone.
+					t.Logf("asked again alone: %s", strings.Join(differ, "; "))
+					alone.Lock()
+					differ, _ = r.compare(t, rt, starts)
+					alone.Unlock()
+				}
+				for _, text := range differ {
+					t.Error(text)
+				}
 			})
 		}
 	})
@@ -156,8 +170,9 @@ func installed(t *testing.T, program string) bool {
 	return false
 }
 
-// compare judges the row's labs behind both, against the same control.
-func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) {
+// compare judges the row's labs behind both, against the same control. It tells where they differ, and whether this
+// machine was too late for it to count, or a verdict was next to its boundary.
+func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) (differ []string, doubtful bool) {
 	for _, name := range r.assert {
 		if _, ok := assertions.Find(name); !ok {
 			t.Fatalf("there is no assertion %s", name)
@@ -182,14 +197,20 @@ func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) {
 		for i := range histories[:2] {
 			histories[i].Control = &histories[2]
 		}
+		for _, h := range histories {
+			_, late := assertions.Starved(h)
+			doubtful = doubtful || late
+		}
 		for _, a := range l.judged {
 			actual, simulated := a.Judge(histories[0].Of(a.Observe))[0], a.Judge(histories[1].Of(a.Observe))[0]
 			t.Logf("%s: %s %s: %s; simulated %s: %s", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got)
 			if actual.Verdict != simulated.Verdict || actual.Unseen || simulated.Unseen {
-				t.Errorf("%s: %s is %s (%s), the simulation %s (%s)", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got)
+				differ = append(differ, fmt.Sprintf("%s: %s is %s (%s), the simulation %s (%s)", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got))
+				doubtful = doubtful || actual.Marginal || simulated.Marginal
 			}
 		}
 	}
+	return differ, doubtful
 }
 
 // with is the row's scenario with these assertions and no others.
