@@ -111,8 +111,8 @@ func realRows() []realRow {
 }
 
 // TestRealBalancersGetTheSameVerdicts puts HAProxy and nginx in the place of the simulated balancer. What is compared
-// is what judges say of what NATS showed, and of which connections HAProxy's log says that they ended, and why. Other
-// events a real balancer has none: that its setting took effect is proved by its configuration, which it has read, and by
+// is what judges say of what NATS showed, and of which connections HAProxy's log says that they ended, and why. A real
+// balancer has no other events: that its setting took effect is proved by its configuration, which it has read, and by
 // the canary where that shows (idle timeouts, restarts), not by Proved.
 func TestRealBalancersGetTheSameVerdicts(t *testing.T) {
 	if testing.Short() || os.Getenv("LBTEST_LONG") == "" && os.Getenv("LBTEST_NIGHTLY") == "" {
