@@ -37,6 +37,9 @@ func (i Idle) limitFact() string {
 	default:
 		said = fmt.Sprintf("none up to %s", exact(i.Low))
 	}
+	if i.Doubtful > 0 {
+		said += fmt.Sprintf("; %s set aside, for which this machine was up to %s late itself", plural(i.Doubtful, "more"), spoken(i.Late))
+	}
 	if i.Lifetime > 0 {
 		said = join(said, fmt.Sprintf("busy or not, connections end at an age of %s", exact(i.Lifetime)))
 	}

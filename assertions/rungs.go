@@ -3,6 +3,7 @@ package assertions
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,7 +109,11 @@ func (d Depth) first() []time.Duration {
 // had any nearer.
 func (d Depth) next(known Idle) []time.Duration {
 	switch {
-	case known.Died || known.Hidden > 0 && known.High == 0:
+	case known.Died:
+		return nil
+	case known.Doubtful > 0 && known.High == 0 && known.Low < d.MaxWait && d.Mode == ModeLadder:
+		return slices.DeleteFunc(d.first(), func(wait time.Duration) bool { return wait <= known.Low })
+	case known.Hidden > 0 && known.High == 0:
 		return nil
 	case known.High == 0 && known.Low < d.MaxWait && d.Mode == ModeBisect:
 		return []time.Duration{min(2*max(known.Low, shortest), d.MaxWait)}

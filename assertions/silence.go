@@ -7,6 +7,7 @@ import (
 
 // Silence is how one connection fared on which nothing moved.
 type Silence struct {
+	Began     time.Duration `json:"began,omitempty"`     // on the run's clock, when the last byte had moved
 	Wait      time.Duration `json:"wait"`                // meant to be quiet for
 	Lasted    time.Duration `json:"lasted"`              // was quiet for, until it was spoken to or ended
 	AtMost    time.Duration `json:"at_most,omitempty"`   // was quiet for on its way at the most, where it ended by itself
@@ -35,12 +36,18 @@ type Idle struct {
 	Keepalive string        // counts, ignored; "" where that was not seen
 	Probe     time.Duration // pause between the probes that were sent
 	Hidden    time.Duration // the longest silence that the server's own PINGs allowed; 0 where they hid nothing
+	Reach     time.Duration // and the longest that they allow anybody, whose last word came at a worse time
+	Mute      bool          // some server was met whose PINGs were not: these hid nothing there
 	Lifetime  time.Duration // the age at which connections end, quiet or not; 0 where none was seen
 	Died      bool          // busy connections ended at the same moment: that was not idleness
 	Uneven    bool          // some outlived what ended others
 	Ended     int           // connections that met the limit
 	Survived  int           // connections that did not
 	Watched   time.Duration // the longest silence of all
+	Doubtful  int           // connections that the tester itself was late for, which count for nothing
+	Late      time.Duration // by how much it was, for one of them, at the most
+	Doubted   time.Duration // the shortest silence that one of them did not survive, as it seemed; 0 where all did
+	Precision Precision     // how near it was to be known
 }
 
 // Met reports whether there is a limit.
@@ -54,17 +61,28 @@ func (i Idle) chance() bool {
 
 // IdleOf reads what quiet connections showed.
 func IdleOf(h History) Idle {
-	found := Idle{}
+	found := Idle{Precision: precisionOf(h)}
+	late := h.Kind(Lab, "late")
 	lost := h.Kind(Client, "control-lost")
-	found.Lifetime = lifetime(lost)
+	found.Lifetime = lifetime(slices.DeleteFunc(slices.Clone(lost), func(e Event) bool {
+		return lateness(late, e.At-awaited, e.At) > beat // it was the tester who did not hear the answer
+	}))
 	var plain, probing []Silence
+	pinging := map[string]bool{}
 	for _, e := range h.Kind(Client, "rested") {
 		s := *e.Silence
 		if s.End != endAlive && s.End != endPinged && withControl(e, lost, found.Lifetime) {
 			found.Died = found.Died || found.Lifetime == 0
 			continue
 		}
+		if by := s.late(late, e.At); by > s.bearable(found.Precision) {
+			found.doubt(s, by)
+			continue
+		}
 		found.Watched = max(found.Watched, s.Lasted)
+		if s.End == endPinged {
+			pinging[e.Peer] = true
+		}
 		if s.Keepalive > 0 {
 			probing = append(probing, s)
 		} else {
@@ -76,7 +94,60 @@ func IdleOf(h History) Idle {
 		found.Died = false // there is an answer all the same
 	}
 	found.probe(probing)
+	found.Mute = slices.ContainsFunc(h.Kind(Client, "greeted"), func(e Event) bool { return !pinging[e.Peer] })
 	return found
+}
+
+// doubt sets a connection aside.
+func (i *Idle) doubt(s Silence, late time.Duration) {
+	i.Doubtful, i.Late = i.Doubtful+1, max(i.Late, late)
+	if s.End != endAlive && s.End != endPinged && (i.Doubted == 0 || s.Lasted < i.Doubted) {
+		i.Doubted = s.Lasted
+	}
+}
+
+// reach is the longest silence that the PINGs of a server allow that broke this one: it leaves one of them out if it has
+// heard something since the last, and so it is two of its intervals, which count from its first PING.
+func (s Silence) reach() time.Duration {
+	const soonest = 2 * time.Second // after the connect (server.go firstClientPingInterval), or after its interval if that is shorter
+	if s.Lasted < 2*soonest {
+		return s.Age
+	}
+	return max(s.Lasted, s.Age-soonest)
+}
+
+// lateness is by how much the tester was late at some time between two moments, at the most.
+func lateness(late []Event, from, to time.Duration) time.Duration {
+	var worst time.Duration
+	for _, e := range late {
+		if e.At >= from && e.At-e.Took <= to {
+			worst = max(worst, e.Took)
+		}
+	}
+	return worst
+}
+
+// late is by how much the tester was late when it mattered: where the silence began and from where it ended until that
+// was written down. In between nobody has anything to do.
+func (s Silence) late(late []Event, told time.Duration) time.Duration {
+	over := s.Began + s.Lasted
+	// What is late by no more than prompt leaves no event, and so the one that does may lie that far beside.
+	return max(lateness(late, s.Began-prompt, s.Began+prompt), lateness(late, over-prompt, max(told, over)+prompt))
+}
+
+// bearable is by how much the tester may be late for a silence that counts: the precision that was asked for, since a
+// PING that was read late makes the silence before it that much longer than it was; and half of what an answer is
+// waited for, since a tester that sleeps through that takes a live connection for a dead one.
+func (s Silence) bearable(p Precision) time.Duration { return min(p.at(s.Lasted), awaited/2) }
+
+// precisionOf is the precision that was asked for, and the finest where nobody wrote it down.
+func precisionOf(h History) Precision {
+	asked, _ := h.First(Lab, "measuring")
+	p, err := ParsePrecision(asked.What)
+	if err != nil {
+		return Precision{}
+	}
+	return p
 }
 
 // withControl reports whether a quiet connection ended together with a busy one, or at the age of all.
@@ -116,6 +187,7 @@ func (i *Idle) bound(all []Silence) {
 		case s.End == endPinged:
 			i.Survived++
 			most, i.Hidden = max(most, s.Lasted), max(i.Hidden, s.Lasted)
+			i.Reach = max(i.Reach, s.reach())
 		case i.High == 0 || s.Lasted < i.High:
 			i.High = s.Lasted
 			fallthrough

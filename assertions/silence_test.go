@@ -16,6 +16,16 @@ func hushed(lasted float64, end string, more ...func(*Event)) Event {
 	}}, more...)...)
 }
 
+// precise is the precision that somebody asked for, and starvedBy what the tester was itself.
+func precise(precision string) Event { return on(0, Lab, "measuring", whatOf(precision)) }
+func starvedBy(at, by float64) Event { return on(at, Lab, "late", took(by)) }
+
+func began(at float64) func(*Event) {
+	return func(e *Event) { e.Silence.Began = secs(at); e.At += secs(at) }
+}
+
+func aged(d float64) func(*Event) { return func(e *Event) { e.Silence.Age = secs(d) } }
+
 func probes(e *Event) { e.Silence.Keepalive = time.Second }
 
 // lost is the end of a busy connection.
@@ -42,11 +52,25 @@ func TestTheIdleLimitIsWhatQuietConnectionsShow(t *testing.T) {
 		{"a limit below two probes tells nothing of them", []Event{hushed(1, endAlive), hushed(1.5, endSilent), hushed(2, endAlive, probes)},
 			Idle{Low: s, High: 1500 * s / 1000, Manner: "silent", Probe: s, Survived: 1, Ended: 1, Watched: 2 * s}},
 		{"the server speaks", []Event{hushed(3, endAlive), hushed(4, endPinged), hushed(4.1, endPinged)},
-			Idle{Low: 4100 * s / 1000, Hidden: 4100 * s / 1000, Survived: 3, Watched: 4100 * s / 1000}},
+			Idle{Low: 4100 * s / 1000, Hidden: 4100 * s / 1000, Reach: 4100 * s / 1000, Survived: 3, Watched: 4100 * s / 1000}},
 		{"some outlive it", []Event{hushed(2, endAlive), hushed(3, endSilent), hushed(5, endAlive)},
 			Idle{Low: 2 * s, High: 3 * s, Manner: "silent", Uneven: true, Survived: 2, Ended: 1, Watched: 5 * s}},
 		{"the endpoint went away", []Event{hushed(2, endAlive), hushed(3, endFIN), hushed(3, endRST), lost(4.2, 4.2), lost(4.2, 2.7)},
 			Idle{Low: 2 * s, Survived: 1, Died: true, Watched: 2 * s}},
+		{"late in the middle of a silence, where nobody has anything to do", []Event{hushed(5, endAlive), hushed(9, endFIN), starvedBy(3, 0.5), starvedBy(7.5, 0.5)},
+			Idle{Low: 9 * s, High: 9 * s, Manner: "fin", Survived: 1, Ended: 1, Watched: 9 * s}},
+		{"late where a silence ends", []Event{hushed(5, endAlive), hushed(9, endFIN), starvedBy(9.2, 0.3)},
+			Idle{Low: 5 * s, Survived: 1, Doubtful: 1, Late: 300 * time.Millisecond, Doubted: 9 * s, Watched: 5 * s}},
+		{"late where a silence that was survived ends: a PING might have come unread", []Event{hushed(5, endAlive), hushed(9, endAlive), starvedBy(9.1, 0.3)},
+			Idle{Low: 5 * s, Survived: 1, Doubtful: 1, Late: 300 * time.Millisecond, Watched: 5 * s}},
+		{"late where one begins", []Event{hushed(5, endAlive), hushed(9, endSilent, began(4)), starvedBy(4.1, 0.3)},
+			Idle{Low: 5 * s, Survived: 1, Doubtful: 1, Late: 300 * time.Millisecond, Doubted: 9 * s, Watched: 5 * s}},
+		{"late by less than the precision", []Event{precise("5%"), hushed(5, endAlive), hushed(9, endFIN), starvedBy(9.2, 0.3)},
+			Idle{Low: 9 * s, High: 9 * s, Manner: "fin", Survived: 1, Ended: 1, Watched: 9 * s, Precision: Precision{Share: 0.05}}},
+		{"late by less than a coarse precision, and yet by half of what an answer is waited for", []Event{precise("50%"), hushed(5, endAlive), hushed(9, endSilent), starvedBy(9.9, 1.1)},
+			Idle{Low: 5 * s, Survived: 1, Doubtful: 1, Late: 1100 * time.Millisecond, Doubted: 9 * s, Watched: 5 * s, Precision: Precision{Share: 0.5}}},
+		{"busy connections that ended because the tester did not hear", []Event{hushed(2, endAlive), lost(5, 5), starvedBy(5, 1.9), lost(6.5, 5), starvedBy(6.5, 1.4)},
+			Idle{Low: 2 * s, Survived: 1, Watched: 2 * s}},
 		{"an age, and not a silence", []Event{hushed(2, endAlive), hushed(4, endFIN), lost(5, 5), lost(6.5, 5)},
 			Idle{Low: 2 * s, Survived: 1, Lifetime: 5 * s, Watched: 2 * s}},
 	} {
@@ -75,6 +99,9 @@ func TestTheNextSilencesNarrowTheAnswer(t *testing.T) {
 		{"doubled until one meets it", halving, Idle{Low: 8 * s}, []time.Duration{16 * s}},
 		{"but not beyond what was allowed", halving, Idle{Low: 40 * s}, []time.Duration{60 * s}},
 		{"the end of doubling", halving, Idle{Low: 60 * s}, nil},
+		{"what was late is waited for once more", Depth{MaxWait: 60 * s, Mode: ModeLadder}, Idle{Low: 50 * s, Doubtful: 2, Doubted: 55 * s}, []time.Duration{53069 * s / 1000, 60 * s}},
+		{"what was late and answered all the same", ladder, Idle{Low: 60 * s, Doubtful: 2}, nil},
+		{"halving goes on where it was late", halving, Idle{Low: 8 * s, Doubtful: 1}, []time.Duration{16 * s}},
 		{"what PINGs hide stays hidden", halving, Idle{Low: 40 * s, Hidden: 40 * s}, nil},
 		{"no answer can be narrowed", ladder, Idle{Low: 20 * s, High: 44 * s, Uneven: true}, nil},
 		{"an endpoint that died", ladder, Idle{Died: true, Low: s, High: 44 * s}, nil},
@@ -132,15 +159,27 @@ func TestIdleConnectionsAreJudgedByWhatWasSeen(t *testing.T) {
 		{"long enough", stays, []Event{in, hushed(290, endAlive), hushed(300, endRST)}, Safe, "3m0s before"},
 		{"hardly enough", stays, []Event{in, hushed(120, endAlive), hushed(125, endSilent)}, Unsafe, "between 2m0s and 2m5s"},
 		{"a little more", stays, []Event{in, hushed(123, endAlive), hushed(125, endSilent)}, Risky, "hardly above"},
-		{"none up to a PING's time", stays, []Event{in, hushed(130, endAlive)}, Safe, "survived 2m10s"},
+		{"none up to a PING's time and its margin", stays, []Event{in, hushed(133, endAlive)}, Safe, "survived 2m13s"},
+		{"none up to a PING's time", stays, []Event{in, hushed(130, endAlive)}, Skipped, "survived 2m10s of silence, and a client's PING comes each 120s: --max-wait 132s and more tells"},
 		{"not waited for long enough", stays, []Event{in, hushed(30, endAlive)}, Skipped, "--max-wait"},
-		{"the server speaks sooner", stays, []Event{in, hushed(20, endPinged)}, Safe, "the server itself speaks after 20s"},
+		{"the server speaks sooner", stays, []Event{in, precise("2%"), hushed(20, endPinged)}, Safe, "at least 20s: the server itself speaks"},
+		{"the server speaks sooner, and to others later than was tried", stays, []Event{in, precise("2%"), hushed(20, endPinged, aged(24))}, Skipped, "at least 20s: then a server's own PINGs break the silence, and hide what is above; a last word at a worse time makes it 22s"},
+		{"one of two servers speaks sooner", stays, []Event{in, on(0, Client, "greeted", peer("B")), precise("2%"), hushed(20, endPinged)}, Skipped, "not each server was heard to PING"},
+		{"the server speaks beyond a PING's time", stays, []Event{in, hushed(238, endPinged, aged(242))}, Safe, "survived 3m58s"},
+		{"the server speaks sooner, and no word of what is above", notices, []Event{in, precise("2%"), hushed(20, endPinged, aged(24))}, Skipped, "at least 20s"},
+		{"late at the connection that ended", stays, []Event{in, precise("2%"), hushed(30, endAlive), hushed(60, endFIN), starvedBy(61.9, 1.9)}, Skipped, "up to 1.9s late itself at the beginning or the end of 1 quiet connection"},
+		{"late at one that was spoken to too late", stays, []Event{in, precise("2%"), hushed(30, endAlive), hushed(133, endAlive), starvedBy(134, 3)}, Skipped, "too busy to tell"},
+		{"late there, and not at a longer one", stays, []Event{in, precise("2%"), hushed(133, endAlive), starvedBy(134, 3), hushed(140, endAlive)}, Safe, "survived 2m20s"},
+		{"late at one that ended, and others of that silence lived on", stays, []Event{in, precise("2%"), hushed(60, endFIN), starvedBy(62, 2), hushed(140, endAlive)}, Skipped, "too busy to tell"},
+		{"late, and the boundary between what is known", stays, []Event{in, precise("2%"), hushed(100, endAlive), hushed(130, endAlive), starvedBy(132, 3), hushed(140, endSilent)}, Skipped, "too busy to tell"},
+		{"late, and far below the boundary", stays, []Event{in, precise("2%"), hushed(30, endAlive), hushed(33, endSilent), starvedBy(34, 1), hushed(40, endSilent, began(60))}, Unsafe, "between 30s and 40s"},
 		{"kept by Go's probes", stays, []Event{in, hushed(58, endAlive), hushed(60, endSilent), hushed(70, endAlive, probes)}, Risky, "clients in other languages may send none"},
 		{"and never silent for these", notices, []Event{in, hushed(58, endAlive), hushed(60, endSilent), hushed(70, endAlive, probes)}, Safe, "does not let happen"},
 		{"forgotten", notices, []Event{in, hushed(58, endAlive), hushed(60, endSilent)}, Unsafe, "knows after up to 6m"},
 		{"reset on use", notices, []Event{in, hushed(58, endAlive), hushed(60, endNextRST)}, Unsafe, "hears nothing for up to 120s"},
 		{"forgotten beyond a PING's time", notices, []Event{in, hushed(230, endAlive), hushed(240, endSilent)}, Safe, "does not let happen"},
-		{"nothing ended", notices, []Event{in, hushed(30, endAlive)}, Safe, "no connection ended without a word in 30s"},
+		{"nothing ended", notices, []Event{in, hushed(140, endAlive)}, Safe, "no connection ended without a word in 2m20s"},
+		{"nothing ended, and nobody waited", notices, []Event{in, hushed(30, endAlive)}, Skipped, "no connection ended without a word in 30s of silence, and a client's PING comes each 120s"},
 		{"an age", stays, []Event{in, hushed(4, endFIN), lost(5, 5), lost(6.5, 5)}, Unsafe, "age of 5s, busy ones as well"},
 		{"one of many", stays, []Event{in, hushed(2, endAlive), hushed(3, endSilent), hushed(5, endAlive), hushed(6, endAlive)}, Skipped, "may have been anything"},
 		{"it died", stays, []Event{in, hushed(3, endFIN), lost(4.2, 4.2), lost(4.2, 2.7)}, Skipped, "the endpoint went away"},

@@ -147,10 +147,10 @@ func (p EndpointPlan) checks() []assertions.Check {
 func (p EndpointPlan) judge(h assertions.History, began time.Time) verdict {
 	v := verdict{scenario: scenario{name: p.name}}
 	took := time.Since(began)
+	late, starving := assertions.Starved(assertions.LookOf(h))
 	for _, c := range p.checks() {
 		for _, f := range c.Judge(h) {
-			late, starved := assertions.Starved(h)
-			starved = starved || f.Marginal && late > barely
+			starved := starving || f.Marginal && late > barely
 			switch {
 			case f.Unseen:
 				f = errored("%s", f.Got)
