@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/lbtest/lbtest/assertions"
 )
 
 // browser starts one headless Chromium for a test. Where it is asked for and missing, that is a failure.
@@ -144,6 +147,7 @@ func TestThePageInABrowser(t *testing.T) {
 	}{
 		{"is whole on every screen", wholeOnEveryScreen},
 		{"leads from a cell to what it stands for, by keyboard too", leadsFromCells},
+		{"shows only what is asked for, by keyboard alone", showsOnlySome},
 		{"is readable without JavaScript", readableWithoutScript},
 		{"is complete on paper", completeOnPaper},
 	} {
@@ -208,6 +212,74 @@ func leadsFromCells(t *testing.T, tab context.Context) {
 	}
 }
 
+// sampleLarge is a matrix as large as the regression suite.
+func sampleLarge() Report {
+	var b builder
+	for i := range 267 {
+		v := byAttention[i%len(byAttention)]
+		s := b.scenario(v, 1)
+		s.Topology = []string{"clients-behind-lb", "routes-behind-lb", "gateways-behind-lb"}[i%3]
+		s.Profile = fmt.Sprintf("aws-nlb-%d", i)
+		s.Name = s.Topology + "/" + s.Profile
+		if v == assertions.Skipped || v == assertions.Errored {
+			s.Reason = "invented"
+			continue
+		}
+		b.result(loss, v, fmt.Sprintf("%d of 1,000 messages never arrived", i))
+	}
+	return New(sampleRun("matrix", "--suite", "regression"), b.scenarios, b.results)
+}
+
+// What a page shows of what was run: in the map, among the findings, and in the list of all.
+const showing = `(() => {
+	const seen = q => [...document.querySelectorAll(q)].filter(e => e.checkVisibility()).length;
+	return [seen("a.cell"), seen("article"), seen("details.run"), document.querySelector("#filter output").textContent, document.activeElement.type || ""].join(" ");
+})()`
+
+func showsOnlySome(t *testing.T, tab context.Context) {
+	var heard complaints
+	heard.listen(tab)
+	large := sampleLarge()
+	many := len(large.Scenarios)
+	whole := fmt.Sprintf("%d ", many)
+	for _, width := range []int64{1280, 390} {
+		var all, word, none, again, verdict, linked, wide, dim string
+		if err := chromedp.Run(tab, log.Enable(), network.Enable(), chromedp.EmulateViewport(width, 900), chromedp.Navigate(pageOf(t, large)),
+			chromedp.Evaluate(showing, &all),
+			chromedp.KeyEvent("/"), chromedp.KeyEvent("NLB-26 routes"), chromedp.Evaluate(showing, &word),
+			chromedp.KeyEvent(" nothing"), chromedp.Evaluate(showing, &none),
+			chromedp.KeyEvent(kb.Escape), chromedp.Evaluate(showing, &again),
+			chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(" "), chromedp.Evaluate(showing, &verdict), // the first box is what wants attention first
+			chromedp.Evaluate(overflowing, &wide), chromedp.Evaluate(illegible, &dim),
+			chromedp.Evaluate(`location.hash = "#s1"; 0`, nil), chromedp.Poll(`!document.querySelector("#s1").closest(".out")`, nil), chromedp.Evaluate(showing, &linked)); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(all, whole) || !strings.Contains(all, fmt.Sprintf(" %d all %d", many, many)) {
+			t.Errorf("at %d px it begins with %q", width, all)
+		}
+		// Of the routes' cells these are the numbers 262 and 265.
+		if !strings.HasPrefix(word, "2 ") || !strings.HasSuffix(word, fmt.Sprintf(" 2 2 of %d search", many)) {
+			t.Errorf("at %d px, two words leave %q", width, word)
+		}
+		if !strings.HasPrefix(none, fmt.Sprintf("0 0 0 0 of %d", many)) {
+			t.Errorf("at %d px, what nothing is called leaves %q", width, none)
+		}
+		if again != all+"search" {
+			t.Errorf("at %d px, Escape leaves %q of %q", width, again, all)
+		}
+		left := many - large.Summary.Count(byAttention[0])
+		if !strings.HasPrefix(verdict, fmt.Sprintf("%d ", left)) || !strings.HasSuffix(verdict, fmt.Sprintf("%d of %d checkbox", left, many)) {
+			t.Errorf("at %d px, without %s there is %q", width, byAttention[0], verdict)
+		}
+		if !strings.HasPrefix(linked, whole) {
+			t.Errorf("at %d px, a link to what is left out leads nowhere: %q", width, linked)
+		}
+		if said := heard.taken(); wide+dim != "" || len(said) > 0 {
+			t.Errorf("at %d px: %s %s %q", width, wide, dim, said)
+		}
+	}
+}
+
 func readableWithoutScript(t *testing.T, tab context.Context) {
 	var text string
 	if err := chromedp.Run(tab, emulation.SetScriptExecutionDisabled(true), chromedp.Navigate(pageOf(t, samplePictured())), chromedp.Text("main", &text)); err != nil {
@@ -218,8 +290,14 @@ func readableWithoutScript(t *testing.T, tab context.Context) {
 			t.Errorf("there is no %q in\n%s", want, text)
 		}
 	}
-	if strings.Contains(text, "copy\n") {
-		t.Errorf("there is a button that does nothing:\n%s", text)
+	if strings.Contains(text, "copy\n") || strings.Contains(text, "show only") {
+		t.Errorf("there is a button or a field that does nothing:\n%s", text)
+	}
+	if err := chromedp.Run(tab, chromedp.Navigate(pageOf(t, sampleSweep())), chromedp.Text("main", &text)); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(text, "idle-timeout") || strings.Contains(text, "show only") {
+		t.Errorf("not all is shown, or a field that does nothing:\n%s", text)
 	}
 }
 
