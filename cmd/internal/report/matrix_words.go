@@ -21,6 +21,9 @@ func (m Matrix) cost() string {
 	if m.BoundS > 0 {
 		said += fmt.Sprintf(", ratio %.2f", m.WallS/m.BoundS)
 	}
+	if m.Apart {
+		said += " (CPU of containers not counted: the bound may be higher, and the ratio lower)"
+	}
 	return said
 }
 

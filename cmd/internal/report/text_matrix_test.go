@@ -28,6 +28,18 @@ func sampleCells() Report {
 	return r
 }
 
+func TestWhatContainersCostIsNotClaimedToBeCounted(t *testing.T) {
+	m := Matrix{WallS: 100, CPUS: 10, BoundS: 80}
+	const apart = "CPU of containers not counted"
+	if got := m.cost(); strings.Contains(got, apart) || !strings.HasSuffix(got, "ratio 1.25") {
+		t.Errorf("without containers: %s", got)
+	}
+	m.Apart = true
+	if got := m.cost(); !strings.Contains(got, apart) {
+		t.Errorf("with containers: %s", got)
+	}
+}
+
 func TestAMatrixIsReadByItsChangesAndWhatItCost(t *testing.T) {
 	var got bytes.Buffer
 	if err := writeText(&got, sampleCells(), Style{Unicode: true}); err != nil {

@@ -279,12 +279,17 @@ func (p MatrixPlan) Run(ctx context.Context, say func(Progress)) report.Report {
 	wall, cpu := time.Since(began), spent()-before
 	made := p.report(verdicts, began, interrupted)
 	made.Matrix = &report.Matrix{Suite: p.cells.suite, Shard: p.cells.shard, WallS: rounded(wall), CPUS: rounded(cpu),
-		BoundS: rounded(max(longest(verdicts), cpu/time.Duration(runtime.NumCPU())))}
+		Apart: p.apart(), BoundS: rounded(max(longest(verdicts), cpu/time.Duration(runtime.NumCPU())))}
 	if p.cells.file != "" {
 		compared := report.Compare(p.cells.file, p.cells.want, p.unsettled(made.Scenarios, verdicts))
 		made.Matrix.Baseline = &compared
 	}
 	return made
+}
+
+// apart reports whether nodes run that are no children of this process, as its own are: nobody tells it what they use.
+func (p MatrixPlan) apart() bool {
+	return slices.ContainsFunc(p.runtimes(), func(r topologies.Runtime) bool { return r.Name() != defaultRuntime })
 }
 
 // unsettled leaves out the cells that were what they are expected to be when they were run again: they are flaky, and no change.
