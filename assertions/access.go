@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -27,8 +29,11 @@ type Access struct {
 	Cert, Key, CA         string // paths of PEM files
 	TLSFirst              bool
 	InboxPrefix           string
+	Name                  string // of the connections, as servers list them; "" is the tester's own
+	SocksProxy            string // "none" does without that of a context; through any other nothing is measured
 	Direct                string // a URL past the load balancer, to compare with
 	Context               string // by name; without it and without Servers the selected one
+	NoContext             bool   // none at all
 	Timeout               time.Duration
 }
 
@@ -41,6 +46,7 @@ type Endpoint struct {
 	certs   []tls.Certificate // presented where they are asked for
 	first   bool              // TLS before anything else
 	known   bool              // credentials are given
+	name    string            // of its connections
 	within  time.Duration     // for a connection, and again for its greeting
 	secrets []string          // what is not repeated wherever it is met
 	direct  *Endpoint         // the same past the load balancer; nil where none is given
@@ -68,7 +74,7 @@ func (a Access) Open() (*Endpoint, error) {
 		return nil, err
 	}
 	a.Timeout = min(a.Timeout, Patience)
-	e := &Endpoint{first: c.TLSHandshakeFirst(), within: a.Timeout, secrets: []string{c.Password(), c.Token(), c.UserJWT(), c.UserSeed()}}
+	e := &Endpoint{first: c.TLSHandshakeFirst(), name: cmp.Or(a.Name, ownName), within: a.Timeout, secrets: []string{c.Password(), c.Token(), c.UserJWT(), c.UserSeed()}}
 	login, err := e.locate("-s", c.ServerURL())
 	if err != nil {
 		return nil, err
@@ -97,12 +103,26 @@ func (a Access) Open() (*Endpoint, error) {
 	return e, nil
 }
 
+// ownName is what the tester's connections call themselves.
+const ownName = "lbtest validate"
+
+// longestName is how much of a name a stand-in remembers: by it, it tells the tester's connections from others.
+const longestName = 64
+
 // Contexts lists the contexts of the nats CLI by name.
 func Contexts() []string { return natscontext.KnownContexts() }
 
 // context is what the flags say on top of a context of the nats CLI. A context that happens to be selected
 // lends its credentials to no other address: it counts only where neither a server nor a context is given.
 func (a Access) context() (*natscontext.Context, error) {
+	switch {
+	case a.NoContext && a.Context != "":
+		return nil, fmt.Errorf("both --context %s and --no-context are given; leave one of them out", a.Context)
+	case a.NoContext && a.Servers == "":
+		return nil, errors.New("which address? With --no-context it takes -s URL, or NATS_URL in the environment")
+	case len(a.Name) > longestName:
+		return nil, fmt.Errorf("--connection-name: %d letters are too many; %d are the most", len(a.Name), longestName)
+	}
 	if a.Servers == "" && a.Context == "" && natscontext.SelectedContext() == "" {
 		return nil, errors.New("which address? Give -s URL, NATS_URL in the environment, or a --context of the nats CLI")
 	}
@@ -111,7 +131,7 @@ func (a Access) context() (*natscontext.Context, error) {
 	}
 	options := []natscontext.Option{natscontext.WithServerURL(a.Servers), natscontext.WithUser(a.User), natscontext.WithPassword(a.Password),
 		natscontext.WithToken(a.Token), natscontext.WithCreds(a.Creds), natscontext.WithNKey(a.Nkey), natscontext.WithCertificate(a.Cert),
-		natscontext.WithKey(a.Key), natscontext.WithCA(a.CA), natscontext.WithUserJWT(a.JWT), natscontext.WithUserSeed(a.Seed), natscontext.WithInboxPrefix(a.InboxPrefix)}
+		natscontext.WithKey(a.Key), natscontext.WithCA(a.CA), natscontext.WithUserJWT(a.JWT), natscontext.WithUserSeed(a.Seed), natscontext.WithInboxPrefix(a.InboxPrefix), natscontext.WithSocksProxy(a.SocksProxy)}
 	if a.TLSFirst {
 		options = append(options, natscontext.WithTLSHandshakeFirst())
 	}
@@ -120,7 +140,11 @@ func (a Access) context() (*natscontext.Context, error) {
 		return nil, fmt.Errorf("reading the nats context: %w", err)
 	}
 	if c.SocksProxy() != "" {
-		return nil, fmt.Errorf("context %s goes through a SOCKS proxy, behind which neither addresses nor times can be measured", c.Name)
+		by := "--socks-proxy or NATS_SOCKS_PROXY"
+		if a.SocksProxy == "" {
+			by = "context " + c.Name
+		}
+		return nil, fmt.Errorf("%s: the way goes through a SOCKS proxy, behind which neither addresses nor times nor idle limits can be told from the proxy's own; look from where the address is reached without it (--socks-proxy none)", by)
 	}
 	return c, nil
 }
@@ -209,13 +233,16 @@ func readable(flag, path, marked string) error {
 	return nil
 }
 
-// mask takes credentials out of a text that others wrote. One or two letters are met by chance everywhere, and
-// nobody learns them from that.
+// Secrets are what is not to be repeated, wherever it is met. One or two letters are not among them: they are met by
+// chance everywhere, and nobody learns them from that.
+func (e *Endpoint) Secrets() []string {
+	return slices.DeleteFunc(slices.Clone(e.secrets), func(secret string) bool { return len(secret) <= 2 })
+}
+
+// mask takes credentials out of a text that others wrote.
 func (e *Endpoint) mask(text string) string {
-	for _, secret := range e.secrets {
-		if len(secret) > 2 {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
+	for _, secret := range e.Secrets() {
+		text = strings.ReplaceAll(text, secret, "***")
 	}
 	return text
 }

@@ -83,8 +83,9 @@ func (i Idle) marginFact() string {
 
 // ours are the stand-in's views of the tester's connections, and others those of everybody else.
 func seenBehind(h History) (ours, others []Event) {
+	name := nameOf(h)
 	for _, e := range h.Kind(Server, "accepted") {
-		if strings.HasPrefix(e.Far.Name, "lbtest validate") {
+		if e.Far.Name == name {
 			ours = append(ours, e)
 		} else {
 			others = append(others, e)

@@ -57,7 +57,7 @@ func (e *Endpoint) Lulling(ctx context.Context, d Depth, rec *Recorder, say func
 		return
 	}
 	defer speaker.Close()
-	rec.Add(Event{From: Lab, Kind: "measuring", What: d.Precision.String()})
+	rec.Add(Event{From: Lab, Kind: "measuring", What: d.Precision.String(), App: e.name})
 	seq, spoilt := 0, 0
 	for waits := d.first(); len(waits) > 0 && ctx.Err() == nil && spoilt <= anew; {
 		known := IdleOf(l.history())
@@ -195,7 +195,7 @@ func (l *lulls) beats(busy context.Context, nc *nats.Conn, w *watched) string {
 
 // enter connects one application over a watched socket, which sends no PING of its own.
 func (e *Endpoint) enter(d *watchedDialer) (*nats.Conn, error) {
-	return e.Target.dial(e.Target.Accounts[0], "lbtest validate", nats.SetCustomDialer(d), nats.PingInterval(-1), nats.ErrorHandler(nil))
+	return e.Target.dial(e.Target.Accounts[0], e.name, nats.SetCustomDialer(d), nats.PingInterval(-1), nats.ErrorHandler(nil))
 }
 
 // pass lets some connections be quiet at once. It ends when all have been spoken to; soon after the first has met the

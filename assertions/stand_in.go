@@ -1,10 +1,10 @@
 package assertions
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -82,12 +82,18 @@ func (e *Endpoint) question(nc *nats.Conn, asked map[string]bool, rec *Recorder)
 	}
 }
 
+// nameOf is what the tester's connections called themselves.
+func nameOf(h History) string {
+	measuring, _ := h.First(Lab, "measuring")
+	return cmp.Or(measuring.App, ownName)
+}
+
 // farEnds are the stand-in's views of the quiet connections, by the number of the client's own event.
 func farEnds(h History) map[int]FarEnd {
-	found := map[int]FarEnd{}
+	found, name := map[int]FarEnd{}, nameOf(h)
 	for _, e := range h.Kind(Client, "rested") {
 		for _, a := range h.Kind(Server, "accepted") {
-			if a.Far.ID == e.Silence.ID && a.Far.Server == e.Peer && strings.HasPrefix(a.Far.Name, "lbtest") {
+			if a.Far.ID == e.Silence.ID && a.Far.Server == e.Peer && a.Far.Name == name {
 				found[e.Seq] = *a.Far
 			}
 		}

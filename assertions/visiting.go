@@ -125,7 +125,7 @@ func refusedHow(err error) string {
 
 // join connects one application of the tester.
 func (e *Endpoint) join(ctx context.Context, rec *Recorder) (*nats.Conn, error) {
-	return e.Target.dial(e.Target.Accounts[0], "lbtest validate", nats.SetCustomDialer(bounded{ctx, e.within}), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	return e.Target.dial(e.Target.Accounts[0], e.name, nats.SetCustomDialer(bounded{ctx, e.within}), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		rec.Add(Event{From: Client, Kind: "complained", Why: e.mask(err.Error())})
 	}))
 }

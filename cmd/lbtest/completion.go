@@ -82,10 +82,12 @@ func completeValidate(cmd *cobra.Command) {
 		"context": func(string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return words(assertions.Contexts()...)("")
 		},
-		"report":  completeReport,
-		"format":  words(namesOf(listFormats())...),
-		"mode":    words(assertions.Modes()...),
-		"fail-on": words(report.FailOn()...),
+		"report":      completeReport,
+		"format":      words(namesOf(listFormats())...),
+		"mode":        words(assertions.Modes()...),
+		"fail-on":     words(report.FailOn()...),
+		"artifacts":   directories,
+		"socks-proxy": words("none"),
 	})
 }
 

@@ -167,6 +167,7 @@ type validateFlags struct {
 	precision   string
 	mode        string
 	format      string
+	artifacts   string // directory; empty: none
 	given       func(flag string) bool
 	environment []func() error // take from the environment what no flag says
 }
@@ -191,6 +192,9 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 		fs.DurationVar(&f.Timeout, "timeout", 5*time.Second, "wait a `DURATION` for a connection, and again for its greeting; "+
 			"no more than "+assertions.Patience.String()+" count ($NATS_TIMEOUT)")
 		fs.StringVar(&f.InboxPrefix, "inbox-prefix", "", "the `PREFIX` of inboxes, where the user may not use _INBOX")
+		fs.StringVar(&f.Name, "connection-name", "", "what the connections call themselves, a `NAME` for those who look at the servers (default: lbtest validate)")
+		fs.BoolVar(&f.NoContext, "no-context", false, "no context of the nats CLI, neither the selected one nor $NATS_CONTEXT")
+		fs.StringVar(&f.SocksProxy, "socks-proxy", "", "only `none`, which does without the SOCKS proxy of a context: through one, its own limits would be measured ($NATS_SOCKS_PROXY)")
 	})
 	group(cmd, "How deep", func(fs *pflag.FlagSet) {
 		fs.StringVar(&f.Direct, "direct", "", "the `URL` of a server past the balancer, to compare with: throughput, and whose certificate clients see")
@@ -202,11 +206,14 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 	})
 	outFlagsOf(cmd, &f.outFlags, report.FailOnUnsafe)
 	cmd.Flags().StringVar(&f.format, "format", "", "the report on stdout, by its `NAME`: text, json, nagios (one line, and the exit codes of a monitoring plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN), …")
-	cmd.Flags().Lookup("format").Annotations = map[string][]string{groupKey: {"What comes out"}}
+	cmd.Flags().StringVar(&f.artifacts, "artifacts", "", "a `DIR` for what verdicts rest on: events.jsonl, all that was seen, where the ids of the evidence are found, and report.json; neither holds a credential")
+	for _, name := range []string{"format", "artifacts"} {
+		cmd.Flags().Lookup(name).Annotations = map[string][]string{groupKey: {"What comes out"}}
+	}
 	for name, variable := range map[string]string{"server": "NATS_URL", "context": "NATS_CONTEXT", "user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN",
 		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "jwt": "NATS_JWT", "seed": "NATS_SEED", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
 		f.environment = append(f.environment, func() error {
-			if value := getenv(variable); value != "" && !cmd.Flags().Changed(name) {
+			if value := getenv(variable); value != "" && !cmd.Flags().Changed(name) && !(name == "context" && f.NoContext) {
 				if err := cmd.Flags().Lookup(name).Value.Set(value); err != nil {
 					return fmt.Errorf("$%s: want %s", variable, wanted(cmd.Flags().Lookup(name))) // without the value: it may be a secret
 				}

@@ -52,7 +52,7 @@ func (p *program) validate(ctx context.Context, f *validateFlags) error {
 	if f.format == nagios {
 		f.quiet = true // what else is said would end up in the same line of a monitoring screen
 	}
-	looks, outputs, err := p.looks(f)
+	looks, outputs, kept, err := p.looks(f)
 	if err != nil {
 		return f.refused(p.out, err)
 	}
@@ -67,6 +67,7 @@ func (p *program) validate(ctx context.Context, f *validateFlags) error {
 		done.report.Run.Interrupted = true
 	}
 	live.end()
+	done.report.Events, done.trouble = kept.close()
 	err = p.deliver(done, &f.outFlags, outputs)
 	if f.format == nagios {
 		return f.plugged(p.out, err, done.report)
@@ -75,28 +76,36 @@ func (p *program) validate(ctx context.Context, f *validateFlags) error {
 }
 
 // looks reads flags, environment and files. Its errors are the user's.
-func (p *program) looks(f *validateFlags) (plan, []sink, error) {
+func (p *program) looks(f *validateFlags) (plan, []sink, *artifacts, error) {
 	for _, fromEnvironment := range f.environment {
 		if err := fromEnvironment(); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	if err := f.check(); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	depth, err := f.depth(f.given)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if f.format != "" {
 		f.reports = append([]string{f.format + "=" + stdout}, f.reports...)
 	}
 	outputs, err := sinks(&f.outFlags)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	looks, err := p.endpoint(suite.EndpointOptions{Access: f.Access, Deep: depth, Command: append([]string{"lbtest"}, p.args...), Versions: versions()})
-	return looks, outputs, err
+	o := suite.EndpointOptions{Access: f.Access, Deep: depth, Command: append([]string{"lbtest"}, p.args...), Versions: versions()}
+	kept, err := artifactsIn(f.artifacts)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if kept != nil {
+		o.Events = kept
+	}
+	looks, err := p.endpoint(o)
+	return looks, append(outputs, kept.sinks()...), kept, err
 }
 
 // nagios is the format that has exit codes of its own.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ type EndpointOptions struct {
 	Deep     *assertions.Depth // how the idle limit is measured; nil: it is not
 	Command  []string          // for the report; credentials are taken out of it here
 	Versions report.Versions   // of the parts this program was built from
+	Events   io.Writer         // where all that was seen is written, as JSON lines; nil: nowhere
 }
 
 // EndpointPlan is a look at a real address. Nothing has been dialled.
@@ -90,6 +92,7 @@ func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report
 		p.seen(h)
 	}
 	made := p.report(v, h, began, errors.Is(ctx.Err(), context.Canceled))
+	p.keep(h, began, v.err)
 	done := Progress{At: time.Since(began), Kind: "finished", Scenario: p.name, Verdict: v.worst(), Done: 1, Total: 1}
 	if because := v.because(); len(because) > 0 {
 		done.Text = because[0]
@@ -118,6 +121,23 @@ func (p EndpointPlan) measure(ctx context.Context, rec *assertions.Recorder, say
 		p.options.Deep.StandIn = false
 	}
 	p.endpoint.Lulling(ctx, *p.options.Deep, rec, say)
+}
+
+// keep writes down what the verdicts rest on, as a lab's is, without what lets somebody in.
+func (p EndpointPlan) keep(h assertions.History, began time.Time, failed error) {
+	if p.options.Events == nil {
+		return
+	}
+	head := labLine{Lab: p.name, Topology: "endpoint", Link: "clients", Proves: map[string]string{}, Started: began.UTC().Round(time.Millisecond), Factor: 1}
+	for _, c := range p.checks() {
+		head.Judged = append(head.Judged, c.Name)
+	}
+	if failed != nil {
+		head.Error = failed.Error()
+	}
+	redact(h.Events, p.endpoint.Secrets())
+	b := book{to: p.options.Events}
+	b.write(head, h.Events)
 }
 
 func (p EndpointPlan) history(rec *assertions.Recorder) assertions.History {
@@ -195,10 +215,13 @@ func (p EndpointPlan) reproduce() string {
 		words = append(words, "-s "+quote(strings.Join(p.endpoint.Target.URLs, ",")))
 	}
 	for _, f := range []struct{ flag, value string }{{"--context", a.Context}, {"--creds", a.Creds}, {"--nkey", a.Nkey}, {"--tlscert", a.Cert}, {"--tlskey", a.Key},
-		{"--tlsca", a.CA}, {"--inbox-prefix", a.InboxPrefix}, {"--direct", sparedURLs(a.Direct)}} {
+		{"--tlsca", a.CA}, {"--inbox-prefix", a.InboxPrefix}, {"--connection-name", a.Name}, {"--socks-proxy", a.SocksProxy}, {"--direct", sparedURLs(a.Direct)}} {
 		if f.value != "" {
 			words = append(words, f.flag+" "+quote(f.value))
 		}
+	}
+	if a.NoContext {
+		words = append(words, "--no-context")
 	}
 	if a.TLSFirst {
 		words = append(words, "--tlsfirst")

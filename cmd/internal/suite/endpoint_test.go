@@ -122,18 +122,21 @@ type looked struct {
 	report.Report
 	text string // both renderings
 	took time.Duration
+	// events are the lines of the artefact.
+	events string
 }
 
 func look(t *testing.T, a assertions.Access) looked {
 	t.Helper()
 	a.Timeout = cmp.Or(a.Timeout, 3*time.Second)
-	plan, err := NewEndpointPlan(EndpointOptions{Access: a, Command: []string{"lbtest", "validate", "-s", a.Servers, "--user", a.User, "--password=" + a.Password, "--token", a.Token}})
+	var kept bytes.Buffer
+	plan, err := NewEndpointPlan(EndpointOptions{Access: a, Command: []string{"lbtest", "validate", "-s", a.Servers, "--user", a.User, "--password=" + a.Password, "--token", a.Token}, Events: &kept})
 	if err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
 	r := plan.Run(t.Context(), nil)
-	l := looked{Report: r, took: time.Since(began)}
+	l := looked{Report: r, took: time.Since(began), events: kept.String()}
 	for _, name := range []string{"text", "json"} {
 		f, _ := report.Find(name)
 		var b bytes.Buffer
@@ -450,6 +453,16 @@ func TestARealEndpointIsJudged(t *testing.T) {
 			if strings.Contains(l.text, "hidden") {
 				t.Error("the report holds a credential")
 			}
+			if strings.Contains(l.events, "hidden") {
+				t.Error("the events hold a credential")
+			}
+			for _, r := range l.Results {
+				for _, id := range r.Evidence {
+					if !strings.Contains(l.events, `{"id":"`+id+`",`) {
+						t.Errorf("%s rests on %s, which is not among the events", r.Assertion, id)
+					}
+				}
+			}
 			if c.quick && l.took > 10*time.Second {
 				t.Errorf("it took %s", l.took)
 			}
@@ -666,8 +679,28 @@ func TestAContextOfTheNATSCLI(t *testing.T) {
 	if err != nil || plan.name != "endpoint/127.0.0.1:4333" || plan.reproduce() != "lbtest validate --context lb" {
 		t.Errorf("got %q, %q, %v", plan.name, plan.reproduce(), err)
 	}
-	if _, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Context: "far", Timeout: time.Second}}); err == nil || !strings.Contains(err.Error(), "SOCKS") {
-		t.Errorf("got %v", err)
+	for _, c := range []struct {
+		a    assertions.Access
+		want string // "" where nothing is wrong
+	}{
+		{assertions.Access{Context: "far"}, "context far: the way goes through a SOCKS proxy"},
+		{assertions.Access{Context: "far", SocksProxy: "none"}, ""},
+		{assertions.Access{Servers: "a", SocksProxy: "socks5://b"}, "--socks-proxy or NATS_SOCKS_PROXY: the way goes through a SOCKS proxy"},
+		{assertions.Access{Servers: "a", SocksProxy: "none"}, ""},
+		{assertions.Access{Servers: "a", NoContext: true}, ""},
+		{assertions.Access{NoContext: true}, "With --no-context it takes -s URL"},
+		{assertions.Access{Servers: "a", NoContext: true, Context: "lb"}, "both --context lb and --no-context"},
+		{assertions.Access{Servers: "a", Name: strings.Repeat("x", 65)}, "--connection-name: 65 letters are too many"},
+	} {
+		c.a.Timeout = time.Second
+		_, err := NewEndpointPlan(EndpointOptions{Access: c.a})
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: got %v, want %q", c.a, err, c.want)
+		}
+	}
+	named, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Servers: "a", Name: "my tester", NoContext: true, Timeout: time.Second}})
+	if err != nil || named.reproduce() != "lbtest validate -s nats://a:4222 --connection-name 'my tester' --no-context" {
+		t.Errorf("got %q, %v", named.reproduce(), err)
 	}
 }
 
@@ -680,6 +713,35 @@ func TestCommandsAreSparedTheirCredentials(t *testing.T) {
 	} {
 		if got := strings.Join(spared(strings.Fields(given)), " "); got != want {
 			t.Errorf("%s: got %s, want %s", given, got, want)
+		}
+	}
+}
+
+// TestEventsOfAnEndpointHoldNoCredential has an endpoint repeat what it was shown, in every field that an event takes
+// from others.
+func TestEventsOfAnEndpointHoldNoCredential(t *testing.T) {
+	seed := string(pair(t, nkeys.CreateUser).seed)
+	for _, a := range []assertions.Access{
+		{Servers: "nats://app:hidden-password@h"}, {Servers: "nats://hidden-token@h"}, {Servers: "h", User: "app", Password: "hidden-password"}, {Servers: "h", User: "hidden-token"},
+		{Servers: "h", Token: "hidden-token"}, {Servers: "h", JWT: "eyJ0eXAiOiJKV1QifQ.hidden.c2lnbmF0dXJl", Seed: seed},
+	} {
+		a.Timeout = time.Second
+		var kept bytes.Buffer
+		plan, err := NewEndpointPlan(EndpointOptions{Access: a, Events: &kept})
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets := plan.endpoint.Secrets()
+		if len(secrets) == 0 {
+			t.Errorf("%+v has no secret", a)
+		}
+		for _, secret := range append(secrets, "nats://app:hidden@10.0.0.1:4222", seed) {
+			text := "it said " + secret + " and " + secret
+			plan.keep(assertions.History{Events: []assertions.Event{{ID: "e1", Kind: "complained", Why: text, What: text, Node: text, Peer: text, Addr: text,
+				Info: &assertions.Info{Name: text, URLs: []string{text}}, TLS: &assertions.Handshake{Subject: text}, Far: &assertions.FarEnd{Name: text}}}}, time.Now(), nil)
+		}
+		if got := kept.String(); strings.Contains(got, "hidden") || strings.Contains(got, seed) || !strings.Contains(got, `{"id":"e1",`) {
+			t.Errorf("%+v: %s", a, got)
 		}
 	}
 }
