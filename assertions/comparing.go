@@ -12,7 +12,7 @@ import (
 
 // compare gives the endpoint another way to the same servers, with the same credentials. Its errors are the user's.
 func (e *Endpoint) compare(url string) error {
-	past := &Endpoint{first: e.first, within: e.within, certs: e.certs, roots: e.roots, Target: Target{Accounts: e.Target.Accounts, Client: e.Target.Client}}
+	past := &Endpoint{first: e.first, name: e.name, within: e.within, certs: e.certs, roots: e.roots, Target: Target{Accounts: e.Target.Accounts, Client: e.Target.Client}}
 	login, err := past.locate("--direct", url)
 	if err != nil {
 		return err
@@ -61,13 +61,15 @@ func (e *Endpoint) comparing(ctx context.Context, rec *Recorder) {
 	}
 	// As much as either way carries in a fifth of a second, so that all is done in two.
 	size := 4 << 20
-	for _, c := range ways {
-		const probe = 256 << 10
+	for how, c := range ways {
+		const probe = 4 * parcel
 		took, err := c.carry(ctx, probe)
-		if err != nil || took <= 0 {
-			continue
+		if err != nil { // what is under way still would be taken for what comes next
+			rec.Add(Event{From: Client, Kind: "uncarried", How: how, Why: e.mask(err.Error())})
+			return
 		}
-		size = max(probe/4, min(size, int(float64(probe)*float64(200*time.Millisecond)/float64(took))))
+		fits := int(float64(probe) * float64(200*time.Millisecond) / float64(max(took, time.Microsecond)))
+		size = max(parcel, min(size, fits/parcel*parcel))
 	}
 	for range turns {
 		for _, how := range []string{"balanced", "direct"} {
@@ -125,25 +127,27 @@ func (e *Endpoint) carrying(ctx context.Context) (*carrier, error) {
 	return c, nil
 }
 
-// carry sends that many bytes in messages of 16 KB, and returns what it took until all were there.
+// parcel is the size of a message that is timed: small beside what buffers hold, large beside what a message costs.
+const parcel = 16 << 10
+
+// carry sends that many bytes, whole parcels, and returns what it took until all were there.
 func (c *carrier) carry(ctx context.Context, size int) (time.Duration, error) {
-	const each = 16 << 10
 	limited, cancel := context.WithTimeout(ctx, clientPatience)
 	defer cancel()
-	payload := make([]byte, each)
+	payload := make([]byte, parcel)
 	began := time.Now()
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	var sent error
 	sending.Go(func() {
-		for range size / each {
+		for range size / parcel {
 			if sent = c.from.Publish(c.sub.Subject, payload); sent != nil {
 				return
 			}
 		}
 		sent = c.from.FlushTimeout(clientPatience)
 	})
-	for range size / each {
+	for range size / parcel {
 		if _, err := c.sub.NextMsgWithContext(limited); err != nil {
 			return 0, fmt.Errorf("waiting for %d bytes: %w", size, err)
 		}
@@ -173,5 +177,13 @@ func throughputFact(h History) string {
 	if balanced == 0 || direct == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.0f %% of the direct way's: %.0f MB/s through the balancer, %.0f MB/s past it (medians of %d, in turn)", 100*balanced/direct, balanced, direct, turns)
+	return fmt.Sprintf("%.0f %% of the direct way's: %s through the balancer, %s past it (medians of %d, in turn)", 100*balanced/direct, speed(balanced), speed(direct), turns)
+}
+
+// speed prints megabytes a second, those below ten to a tenth.
+func speed(rate float64) string {
+	if rate < 10 {
+		return fmt.Sprintf("%.1f MB/s", rate)
+	}
+	return fmt.Sprintf("%.0f MB/s", rate)
 }
