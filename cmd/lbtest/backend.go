@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -24,11 +25,13 @@ func (p *program) backendCommand() *cobra.Command {
 			"It sends no PING of its own, so that idle limits are measured which a server's PINGs hide, and it tells the\n" +
 			"tester, over the same connection, what it saw of the other end: source addresses and ports, PROXY headers,\n" +
 			"health checks, and how each connection ended there. It lets everybody in and keeps nothing of what they\n" +
-			"show; it stores no messages. It is for tests: take it away afterwards. It speaks no TLS, so a balancer that\n" +
-			"encrypts towards its backends finds nobody. It runs until SIGINT or SIGTERM, and exits with 0 then,\n" +
-			"2 on bad usage or an address that cannot be had, 3 if lbtest itself failed.",
+			"show; it stores no messages. It is for tests: take it away afterwards. With --tlscert and --tlskey it speaks\n" +
+			"TLS as a nats-server does, after its first line or, with --tlsfirst, before it, and asks nobody for a\n" +
+			"certificate. It runs until SIGINT or SIGTERM, and exits with 0 then, 2 on bad usage or an address that\n" +
+			"cannot be had, 3 if lbtest itself failed.",
 		Example: "  lbtest backend --listen :4222\n" +
 			"  lbtest backend --listen 10.0.0.1:4222 --listen 10.0.0.1:4223 --verbose\n" +
+			"  lbtest backend --listen :4222 --tlscert lb.pem --tlskey lb.key\n" +
 			"  lbtest validate -s nats://lb.example.com:4222 --backend",
 		Args: noArguments,
 	}
@@ -43,6 +46,10 @@ func (p *program) standIn(ctx context.Context, f *backendFlags) error {
 	if len(f.listen) == 0 {
 		return errors.New("lbtest backend: where? Give --listen ADDR, as in --listen :4222")
 	}
+	encrypted, err := f.encryption()
+	if err != nil {
+		return err
+	}
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
 	log := &lines{out: p.err, quiet: f.quiet}
@@ -50,7 +57,7 @@ func (p *program) standIn(ctx context.Context, f *backendFlags) error {
 	if f.verbose {
 		note = func(c backend.Connection) { log.say("%s", obituary(c)) }
 	}
-	b, err := backend.Listen(f.listen, note)
+	b, err := backend.Listen(f.listen, encrypted, note)
 	if err != nil {
 		return err // an address that cannot be had is the user's to change
 	}
@@ -61,6 +68,23 @@ func (p *program) standIn(ctx context.Context, f *backendFlags) error {
 		return failure{fmt.Errorf("ending the stand-in: %w", err)}
 	}
 	return nil
+}
+
+// encryption reads the files of TLS. Its errors are the user's.
+func (f *backendFlags) encryption() (backend.Encryption, error) {
+	switch {
+	case (f.cert == "") != (f.key == ""):
+		return backend.Encryption{}, errors.New("--tlscert and --tlskey go together: one of them is missing")
+	case f.cert == "" && f.first:
+		return backend.Encryption{}, errors.New("--tlsfirst takes a certificate: --tlscert and --tlskey")
+	case f.cert == "":
+		return backend.Encryption{}, nil
+	}
+	pair, err := tls.LoadX509KeyPair(f.cert, f.key)
+	if err != nil {
+		return backend.Encryption{}, fmt.Errorf("reading --tlscert and --tlskey: %w", err)
+	}
+	return backend.Encryption{Config: &tls.Config{Certificates: []tls.Certificate{pair}}, First: f.first}, nil
 }
 
 // obituary is a connection that is over, in a line.

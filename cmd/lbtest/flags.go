@@ -211,7 +211,7 @@ func validateFlagsOf(cmd *cobra.Command, getenv func(string) string) *validateFl
 		cmd.Flags().Lookup(name).Annotations = map[string][]string{groupKey: {"What comes out"}}
 	}
 	for name, variable := range map[string]string{"server": "NATS_URL", "context": "NATS_CONTEXT", "user": "NATS_USER", "password": "NATS_PASSWORD", "token": "NATS_TOKEN",
-		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "jwt": "NATS_JWT", "seed": "NATS_SEED", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT"} {
+		"creds": "NATS_CREDS", "nkey": "NATS_NKEY", "jwt": "NATS_JWT", "seed": "NATS_SEED", "tlscert": "NATS_CERT", "tlskey": "NATS_KEY", "tlsca": "NATS_CA", "timeout": "NATS_TIMEOUT", "socks-proxy": "NATS_SOCKS_PROXY"} {
 		f.environment = append(f.environment, func() error {
 			if value := getenv(variable); value != "" && !cmd.Flags().Changed(name) && !(name == "context" && f.NoContext) {
 				if err := cmd.Flags().Lookup(name).Value.Set(value); err != nil {
@@ -245,6 +245,9 @@ func (f *validateFlags) depth(given func(string) bool) (*assertions.Depth, error
 // backendFlags is what the flags of a stand-in backend say.
 type backendFlags struct {
 	listen  []string
+	cert    string // path of a PEM file; empty: no TLS
+	key     string
+	first   bool // TLS before INFO
 	quiet   bool
 	verbose bool
 }
@@ -254,6 +257,11 @@ func backendFlagsOf(cmd *cobra.Command) *backendFlags {
 	var f backendFlags
 	group(cmd, "Where", func(fs *pflag.FlagSet) {
 		fs.StringArrayVar(&f.listen, "listen", nil, "accept connections at an `ADDR`, host:port; port 0 is a free one; repeatable, each looks like a server of its own")
+	})
+	group(cmd, "TLS (as for nats-server)", func(fs *pflag.FlagSet) {
+		fs.StringVar(&f.cert, "tlscert", "", "speak TLS with this certificate, a PEM `FILE`: behind a balancer that passes TLS through, the one that its clients are to see")
+		fs.StringVar(&f.key, "tlskey", "", "its key, as a PEM `FILE`")
+		fs.BoolVar(&f.first, "tlsfirst", false, "TLS before the first line and not after it, as handshake_first of a nats-server: for balancers that encrypt towards their backends, and for validate --tlsfirst")
 	})
 	group(cmd, "What comes out", func(fs *pflag.FlagSet) {
 		fs.BoolVar(&f.quiet, "quiet", false, "nothing on stderr but what goes wrong")

@@ -1,7 +1,7 @@
 // Package backend is the stand-in that speaks as much NATS as a tester needs: placed behind a real load balancer, it
 // says nothing that the tester did not ask for, and remembers how the other end of each connection fared.
 //
-//	tester ──► the load balancer ──► Backend: INFO, PING, SUB, PUB; and $LBTEST.connections
+//	tester ──► the load balancer ──► Backend: INFO, [TLS,] PING, SUB, PUB; and $LBTEST.connections
 //
 // It sends no PING of its own, which is what it is for: a nats-server's hide every idle limit above twice its interval.
 // It lets everybody in, whatever they show, and keeps nothing of what they show.
@@ -10,6 +10,7 @@ package backend
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base32"
 	"errors"
 	"fmt"
@@ -30,6 +31,7 @@ const Connections = "$LBTEST.connections"
 type Backend struct {
 	listeners []*listener
 	process   string
+	encrypted Encryption
 	note      func(Connection)
 	serving   sync.WaitGroup
 
@@ -46,13 +48,19 @@ type listener struct {
 	id, name string
 }
 
+// Encryption is how a stand-in speaks TLS; without a Config it does not.
+type Encryption struct {
+	Config *tls.Config
+	First  bool // before INFO, as a balancer wants it that encrypts towards its backends; after it otherwise
+}
+
 // Listen opens the addresses. Nobody is served before Serve. note hears of every connection that has ended, or is nil.
-func Listen(addrs []string, note func(Connection)) (*Backend, error) {
+func Listen(addrs []string, encrypted Encryption, note func(Connection)) (*Backend, error) {
 	process, err := identity()
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{process: process, note: note, live: map[uint64]*session{}}
+	b := &Backend{process: process, encrypted: encrypted, note: note, live: map[uint64]*session{}}
 	for i, addr := range addrs {
 		l, err := net.Listen("tcp", addr)
 		if err != nil {

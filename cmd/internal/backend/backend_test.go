@@ -4,11 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,13 +21,15 @@ import (
 )
 
 // standing is a stand-in until the test's end.
-func standing(t *testing.T, listeners int) *Backend {
+func standing(t *testing.T, listeners int) *Backend { return secured(t, listeners, Encryption{}) }
+
+func secured(t *testing.T, listeners int, encrypted Encryption) *Backend {
 	t.Helper()
 	var addrs []string
 	for range listeners {
 		addrs = append(addrs, "127.0.0.1:0")
 	}
-	b, err := Listen(addrs, nil)
+	b, err := Listen(addrs, encrypted, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,17 +56,22 @@ type talker struct {
 
 func dial(t *testing.T, addr string) talker {
 	t.Helper()
+	k := connect(t, addr)
+	if line := k.line(); !strings.HasPrefix(line, `INFO {"server_id":"`) {
+		t.Fatalf("greeted with %q", line)
+	}
+	return k
+}
+
+func connect(t *testing.T, addr string) talker {
+	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second)) // a thousand times what any answer takes
-	k := talker{t, c, bufio.NewReader(c)}
-	if line := k.line(); !strings.HasPrefix(line, `INFO {"server_id":"`) {
-		t.Fatalf("greeted with %q", line)
-	}
-	return k
+	return talker{t, c, bufio.NewReader(c)}
 }
 
 func (k talker) say(text string) {
@@ -155,6 +167,83 @@ func TestItTellsWhatItSaw(t *testing.T) {
 	}
 }
 
+// certified is TLS with a certificate that has just been made, and who believes in it.
+func certified(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	defer s.Close()
+	return &tls.Config{Certificates: s.TLS.Certificates}, &tls.Config{RootCAs: s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, ServerName: "example.com"}
+}
+
+// secure has a talker speak TLS from here on.
+func (k talker) secure(config *tls.Config) talker {
+	k.Helper()
+	c := tls.Client(k.Conn, config)
+	if err := c.Handshake(); err != nil {
+		k.Fatal(err)
+	}
+	return talker{k.T, c, bufio.NewReader(c)}
+}
+
+func TestItSpeaksTLSAfterItsFirstLineOrBefore(t *testing.T) {
+	server, client := certified(t)
+	for _, c := range []struct {
+		name   string
+		first  bool
+		header string
+	}{
+		{"after INFO", false, ""}, {"before INFO", true, ""}, {"after INFO and a PROXY header", false, "PROXY TCP4 192.0.2.1 192.0.2.2 12345 4222\r\n"},
+		{"before INFO, after a PROXY header", true, "PROXY TCP4 192.0.2.1 192.0.2.2 12345 4222\r\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := secured(t, 1, Encryption{Config: server, First: c.first})
+			k := connect(t, b.Addrs()[0])
+			greeted := func() {
+				if line := k.line(); !strings.HasPrefix(line, "INFO {") || !strings.Contains(line, `"tls_required":true`) {
+					t.Fatalf("greeted with %q", line)
+				}
+			}
+			if !c.first {
+				greeted()
+			}
+			k.say(c.header)
+			k = k.secure(client)
+			if c.first {
+				greeted()
+			}
+			k.say("CONNECT {\"name\":\"app\"}\r\nSUB me 1\r\nPING\r\n")
+			if got := k.line(); got != "PONG\r\n" {
+				t.Fatalf("got %q", got)
+			}
+			k.say("PUB " + Connections + " me 0\r\n\r\n")
+			k.line()
+			var v View
+			if err := json.Unmarshal([]byte(k.line()), &v); err != nil {
+				t.Fatal(err)
+			}
+			if len(v.Connections) != 1 || v.Connections[0].First != "CONNECT" || (v.Connections[0].Header != "") != (c.header != "") {
+				t.Errorf("it saw %+v", v.Connections)
+			}
+		})
+	}
+}
+
+func TestWithoutTLSNobodyComesInWhereItIsRequired(t *testing.T) {
+	server, _ := certified(t)
+	for _, first := range []bool{false, true} {
+		k := connect(t, secured(t, 1, Encryption{Config: server, First: first}).Addrs()[0])
+		if !first {
+			k.line()
+		}
+		k.say("CONNECT {}\r\nPING\r\n")
+		rest, err := io.ReadAll(k.r)
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) || bytes.Contains(rest, []byte("PONG")) {
+			t.Errorf("TLS first: %t: %q, %v", first, rest, err)
+		}
+	}
+}
+
 func TestItSaysNothingUnasked(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits")
@@ -220,7 +309,7 @@ func FuzzOperations(f *testing.F) {
 
 func TestAnAddressThatIsTakenIsTold(t *testing.T) {
 	b := standing(t, 1)
-	if _, err := Listen([]string{"127.0.0.1:0", b.Addrs()[0]}, nil); err == nil || !strings.Contains(err.Error(), b.Addrs()[0]) {
+	if _, err := Listen([]string{"127.0.0.1:0", b.Addrs()[0]}, Encryption{}, nil); err == nil || !strings.Contains(err.Error(), b.Addrs()[0]) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package backend
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type session struct {
 	at     *listener
 	number uint64
 	conn   net.Conn
+	wire   net.Conn // what NATS is spoken on: conn, or TLS over it; belongs to run until it is greeted
 	begun  time.Time
 
 	mu     sync.Mutex
@@ -34,7 +36,7 @@ type session struct {
 
 func newSession(b *Backend, at *listener, number uint64, conn net.Conn) *session {
 	now := time.Now()
-	return &session{b: b, at: at, number: number, conn: conn, begun: now, active: now, subs: map[string]string{},
+	return &session{b: b, at: at, number: number, conn: conn, wire: conn, begun: now, active: now, subs: map[string]string{},
 		told: Connection{ID: number, Server: at.id, From: conn.RemoteAddr().String(), at: now}}
 }
 
@@ -62,10 +64,7 @@ func (s *session) end() {
 // run serves the connection until one of both sides has enough of it.
 func (s *session) run() {
 	defer s.conn.Close()
-	err := s.greet()
-	if err == nil {
-		err = s.serve()
-	}
+	err := s.serve()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.told.over, s.told.End = time.Now(), manner(err)
@@ -101,9 +100,10 @@ type information struct {
 	ClientID   uint64 `json:"client_id"`
 	ClientIP   string `json:"client_ip"`
 	Nonce      string `json:"nonce"` // or clients with a key would not come in
+	TLS        bool   `json:"tls_required,omitempty"`
 }
 
-// greet says INFO at once, as nats-server does: what a balancer puts ahead of the client's bytes comes later.
+// greet says INFO, which needs nothing of the client.
 func (s *session) greet() error {
 	local, _ := s.conn.LocalAddr().(*net.TCPAddr)
 	remote, _ := s.conn.RemoteAddr().(*net.TCPAddr)
@@ -111,7 +111,8 @@ func (s *session) greet() error {
 		return fmt.Errorf("no TCP connection: %s", s.conn.RemoteAddr())
 	}
 	line, err := json.Marshal(information{ID: s.at.id, Name: s.at.name, Version: Version, Protocol: 1, Host: local.IP.String(), Port: local.Port, Headers: true,
-		MaxPayload: maxPayload, ClientID: s.number, ClientIP: remote.IP.String(), Nonce: s.at.id[:16]})
+		MaxPayload: maxPayload, ClientID: s.number, ClientIP: remote.IP.String(), Nonce: s.at.id[:16],
+		TLS: s.b.encrypted.Config != nil})
 	if err != nil {
 		return fmt.Errorf("writing INFO: %w", err)
 	}
@@ -128,7 +129,7 @@ func (s *session) write(parts ...[]byte) error {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(stuck)); err != nil {
 		return err
 	}
-	_, err := s.conn.Write(bytes.Join(parts, nil))
+	_, err := s.wire.Write(bytes.Join(parts, nil))
 	s.touch()
 	return err
 }
@@ -137,6 +138,39 @@ func (s *session) touch() {
 	s.mu.Lock()
 	s.active = time.Now()
 	s.mu.Unlock()
+}
+
+// peeked is a connection of which something has been read already.
+type peeked struct {
+	net.Conn
+	r io.Reader
+}
+
+func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
+
+// encrypt speaks TLS from here on, and reads what comes first in it.
+func (s *session) encrypt(r *bufio.Reader) (*bufio.Reader, error) {
+	s.mu.Lock()
+	said := s.told.First
+	s.mu.Unlock()
+	if said != "TLS" {
+		_ = s.write([]byte("-ERR 'Secure Connection - TLS Required'\r\n")) // the connection is over either way
+		return nil, errors.New("no TLS came")
+	}
+	secure := tls.Server(peeked{s.conn, r}, s.b.encrypted.Config)
+	if err := secure.Handshake(); err != nil {
+		return nil, fmt.Errorf("speaking TLS: %w", err)
+	}
+	s.writing.Lock()
+	s.wire = secure
+	s.writing.Unlock()
+	if s.b.encrypted.First {
+		if err := s.greet(); err != nil {
+			return nil, err
+		}
+	}
+	inner := bufio.NewReaderSize(secure, 32<<10)
+	return inner, s.word(inner)
 }
 
 // touching notes when bytes come.
@@ -150,11 +184,24 @@ func (t touching) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// serve answers what is said.
+// serve greets and answers what is said. INFO comes at once, as nats-server has it: what a balancer puts ahead of the
+// client's bytes comes later. Where TLS comes first it waits for that.
 func (s *session) serve() error {
 	r := bufio.NewReaderSize(touching{s}, 32<<10)
+	secure := s.b.encrypted
+	if !secure.First {
+		if err := s.greet(); err != nil {
+			return err
+		}
+	}
 	if err := s.first(r); err != nil {
 		return err
+	}
+	if secure.Config != nil {
+		var err error
+		if r, err = s.encrypt(r); err != nil {
+			return err
+		}
 	}
 	for {
 		op, err := next(r)
@@ -186,8 +233,16 @@ func (s *session) first(r *bufio.Reader) error {
 	} else if !errors.Is(err, proxyproto.ErrNoProxyProtocol) {
 		return fmt.Errorf("reading a PROXY header: %w", err)
 	}
+	return s.word(r)
+}
+
+// word notes what comes first of the client's own.
+func (s *session) word(r *bufio.Reader) error {
+	if _, err := r.Peek(1); err != nil {
+		return err
+	}
 	// A word is enough to tell; more may not come before we speak.
-	begin, _ := r.Peek(min(max(r.Buffered(), 1), 8))
+	begin, _ := r.Peek(min(r.Buffered(), 8))
 	s.mu.Lock()
 	s.told.First = called(begin)
 	s.mu.Unlock()
