@@ -289,7 +289,7 @@ func (p MatrixPlan) Run(ctx context.Context, say func(Progress)) report.Report {
 
 // apart reports whether nodes run that are no children of this process, as its own are: nobody tells it what they use.
 func (p MatrixPlan) apart() bool {
-	return slices.ContainsFunc(p.runtimes(), func(r topologies.Runtime) bool { return r.Name() != defaultRuntime })
+	return slices.ContainsFunc(p.scenarios, func(s scenario) bool { return s.skip == "" && s.runtime(p.options.Runtime).Name() != defaultRuntime })
 }
 
 // unsettled leaves out the cells that were what they are expected to be when they were run again: they are flaky, and no change.

@@ -391,6 +391,29 @@ func TestAPassOnRetryIsFlakyAndNeverSafe(t *testing.T) {
 	}
 }
 
+// embedding is a runtime whose nodes are children of this process.
+type embedding struct{ paper }
+
+func (embedding) Name() string { return defaultRuntime }
+
+func TestTheCostOfCellsThatRunElsewhereIsNotAllCounted(t *testing.T) {
+	runs, left := scenario{name: "runs"}, scenario{name: "left", skip: "not here"}
+	for _, c := range []struct {
+		name  string
+		cells []scenario
+		want  bool
+	}{
+		{"all of them children", []scenario{runs}, false},
+		{"one elsewhere", []scenario{runs, runs.placed(paper{})}, true},
+		{"one elsewhere that is skipped", []scenario{runs, left.placed(paper{})}, false},
+	} {
+		p := MatrixPlan{Plan: Plan{options: Options{Runtime: embedding{}}, scenarios: c.cells}}
+		if got := p.apart(); got != c.want {
+			t.Errorf("%s: got %t", c.name, got)
+		}
+	}
+}
+
 func TestBuiltInSuitesAreAsLargeAsTheySay(t *testing.T) {
 	for _, m := range Suites() {
 		p, err := NewMatrixPlan(MatrixOptions{Options: Options{Runtime: paper{}}, Matrix: m})

@@ -2,6 +2,8 @@ package suite
 
 import (
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -94,5 +96,67 @@ func TestATesterThatWasLateAfterItsLookHasLooked(t *testing.T) {
 				t.Errorf("late %s: %s, want %s", c.name, r.finding.Verdict, c.want)
 			}
 		}
+	}
+}
+
+// TestWhatTheTesterWasLateForIsMeasuredAgain has the tester be late, as it would write down itself, for one pass or for
+// all: what is said then is the limit, or nothing.
+func TestWhatTheTesterWasLateForIsMeasuredAgain(t *testing.T) {
+	if testing.Short() {
+		t.Skip("real servers")
+	}
+	const limit = 1500 * time.Millisecond
+	for _, c := range []struct {
+		name   string
+		passes int // for how many the tester is late
+		want   assertions.Verdict
+	}{
+		{"once", 1, assertions.Unsafe}, {"all the time", 100, assertions.Errored},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			addr, serve := standing(t, "", "idle-timeout="+limit.String())
+			serve([]*server.Server{natsd(t, nil)})
+			a := at(addr)
+			a.Timeout = 3 * time.Second
+			depth := assertions.Depth{MaxWait: 3 * time.Second, Precision: assertions.Precision{Share: 0.5}, Mode: assertions.ModeLadder} // so that this machine's own lateness does not count
+			plan, err := NewEndpointPlan(EndpointOptions{Access: a, Deep: &depth})
+			if err != nil {
+				t.Fatal(err)
+			}
+			rec := assertions.NewRecorder()
+			plan.endpoint.Looking(t.Context(), rec)
+			var passes atomic.Int64
+			stop := make(chan struct{})
+			var late sync.WaitGroup
+			late.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					case <-time.After(100 * time.Millisecond):
+					}
+					if n := passes.Load(); n > 0 && n <= int64(c.passes) {
+						rec.Add(assertions.Event{From: assertions.Lab, Kind: "late", Took: 2 * time.Second})
+					}
+				}
+			})
+			plan.endpoint.Lulling(t.Context(), depth, rec, func(text string) {
+				passes.Add(1)
+				t.Log(text)
+			})
+			close(stop)
+			late.Wait()
+			v := plan.judge(plan.history(rec), time.Now())
+			i := assertions.IdleOf(plan.history(rec))
+			if most := int64(6); passes.Load() < 2 || passes.Load() > most {
+				t.Errorf("%d passes, want 2 to %d", passes.Load(), most)
+			}
+			for _, r := range v.results {
+				if r.assertion.Name == "client/stays-connected-when-quiet" && r.finding.Verdict != c.want {
+					t.Errorf("%s: %s; want %s; %+v", r.finding.Verdict, r.finding.Got, c.want, i)
+				}
+			}
+		})
 	}
 }
