@@ -309,6 +309,17 @@ func (f *Flow) noteEnd() {
 	f.noteLocked(KindEnd, f.over, f.why, "")
 }
 
+// will is the end that noteEnd would note if the process died now; false if no begin was noted.
+func (f *Flow) will() (end Event, carried bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	how, why := Close, restart
+	if f.over != "" { // and that was about to be noted
+		how, why = f.over, f.why
+	}
+	return f.eventLocked(KindEnd, how, why, ""), !f.began.IsZero()
+}
+
 func (f *Flow) quiet() Quiet {
 	now := f.clock.now()
 	return Quiet{
@@ -592,9 +603,12 @@ func (f *Flow) endLocked(how Ending, why string) {
 }
 
 func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
-	if f.note == nil {
-		return
+	if f.note != nil {
+		f.note(f.eventLocked(kind, how, why, what))
 	}
+}
+
+func (f *Flow) eventLocked(kind string, how Ending, why, what string) Event {
 	e := Event{
 		At: time.Now(), Kind: kind, Front: f.front.Name, Backend: f.backend.Name, Conn: f.id,
 		ClientAddr: f.client.remote.String(), FrontAddr: f.client.local.String(), BackendAddr: f.backend.Addr,
@@ -605,7 +619,7 @@ func (f *Flow) noteLocked(kind string, how Ending, why, what string) {
 		e.LocalAddr, e.BackendAddr = f.server.local.String(), f.server.remote.String()
 		e.Up = f.server.sent.Load()
 	}
-	f.note(e)
+	return e
 }
 
 // refuse turns a connection away that is not carried: it ends what there is of it, notes that, and says that it has ended.

@@ -25,7 +25,8 @@ func (Restart) Settings() []Setting {
 		Explain: "reload: HAProxy and nginx start a new process for new connections and leave the live ones with the old, which stays until the last has ended. " +
 			"crash: the process dies, the operating system closes its connections, and it is started again at once. " +
 			"Here a reload gives new connections to a new instance whose policies remember nothing; a crash sends a FIN to both sides of all connections, " +
-			"and the same address serves again within milliseconds.",
+			"and the same address serves again within milliseconds. " +
+			"In containers the balancer's process is killed for real, and another one is started; only where resting source ports are modelled, which a process remembers, it stays.",
 	}}
 }
 
@@ -80,4 +81,20 @@ func (crasher) Strike(_ context.Context, b *Balancer) error {
 		b.tell(KindRestarted)
 	}
 	return errors.Join(fell, rose)
+}
+
+// Will is what a balancer leaves whose process is about to be killed: the end of each of its connections, oldest first,
+// as the operating system will bring it, with the bytes until now; and what Close would have said about the process.
+func (b *Balancer) Will() (ends []Event, lack error) {
+	b.mu.Lock()
+	instances, lack := b.instances, b.lack
+	b.mu.Unlock()
+	for _, i := range instances {
+		for _, f := range i.oldestFirst() {
+			if end, carried := f.will(); carried {
+				ends = append(ends, end)
+			}
+		}
+	}
+	return ends, lack
 }

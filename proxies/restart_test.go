@@ -6,6 +6,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestACrashEndsAllAndIsBackAtOnce(t *testing.T) {
@@ -117,5 +118,30 @@ func TestStrikingUnderLoadEndsEachConnectionOnce(t *testing.T) {
 		if !maps.Equal(begun, ended) {
 			t.Errorf("%d connections began and %d ended", len(begun), len(ended))
 		}
+	})
+}
+
+func TestAWillSaysHowConnectionsWouldEnd(t *testing.T) {
+	bothLanes(t, "crash", func(t *testing.T, lane Profile) {
+		l := start(t, lane)
+		client, server := l.connect()
+		say(t, client, server, "twelve bytes")
+		var e Event
+		const want = int64(len("hello") + len("twelve bytes")) // connect says the first
+		for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+			ends, lack := l.Will()
+			if lack != nil || len(ends) != 1 {
+				t.Fatalf("got %+v, %v; want one end", ends, lack)
+			}
+			// Bytes are counted a moment after they have arrived.
+			if e = ends[0]; e.Up == want || time.Now().After(deadline) {
+				break
+			}
+		}
+		if e.Kind != KindEnd || e.Conn != "n1#1" || e.How != string(Close) || e.Why != "restart" || e.Up != want || e.LocalAddr == "" {
+			t.Errorf("got %+v", e)
+		}
+		say(t, client, server, "nothing has ended")
+		l.tells("n1#1", "begin")
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/lbtest/lbtest/proxies"
@@ -70,7 +71,8 @@ type obedient struct {
 	balancer balancer // nil before listen
 	striking sync.WaitGroup
 	held     bool
-	swallows []func() // give back addresses that answer nobody
+	deaf     atomic.Bool // its process is about to be killed, and has said all it will say
+	swallows []func()    // give back addresses that answer nobody
 
 	mu      sync.Mutex
 	strikes map[int]context.CancelFunc // under way, by their order
@@ -101,6 +103,8 @@ func (b *obedient) obey(o order) {
 		answer.Error = text(b.hold())
 	case o.Do == doRelease:
 		b.release()
+	case o.Do == doWill:
+		answer.Lack, answer.Error = b.will()
 	case o.Do == doSwallow:
 		addr, release, err := unreachable("0.0.0.0", false)
 		answer.Addr, answer.Error = addr, text(err)
@@ -131,8 +135,21 @@ func (b *obedient) listen(o order) (map[string]string, error) {
 	if p.Identity, err = o.Identity.identity(); err != nil {
 		return nil, err
 	}
-	b.balancer, err = listen(b.engines, p, o.Fronts, func(e proxies.Event) { b.out.say(message{Event: &e}) })
+	note := func(e proxies.Event) {
+		if !b.deaf.Load() {
+			b.out.say(message{Event: &e})
+		}
+	}
+	if dies(p) {
+		b.balancer, err = newMortal(o, note, func(err error) {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1) // as it would have ended itself
+		})
+	} else {
+		b.balancer, err = listen(b.engines, p, o.Fronts, note)
+	}
 	if err != nil {
+		b.balancer = nil // and no interface around one
 		return nil, err
 	}
 	addrs := map[string]string{}
@@ -157,10 +174,30 @@ func (b *obedient) strike(id int) {
 	})
 }
 
+// holder is a balancer that stands still with its process.
+type holder interface {
+	Hold()
+	Release()
+}
+
+// will says how every connection ends, and leaves nothing to be said afterwards.
+func (b *obedient) will() (lack, trouble string) {
+	own, ok := b.balancer.(*proxies.Balancer)
+	if !ok {
+		return "", "asking for the balancer's will: it does not die with its process"
+	}
+	b.deaf.Store(true)
+	ends, err := own.Will()
+	for _, e := range ends {
+		b.out.say(message{Event: &e})
+	}
+	return text(err), ""
+}
+
 // hold and release are a stall for the time in which the whole process stands still. The kernel goes on without its
 // process.
 func (b *obedient) hold() error {
-	own, ok := b.balancer.(*proxies.Balancer)
+	own, ok := b.balancer.(holder)
 	if !ok {
 		return errors.New("holding the balancer: it does not stand still with its process")
 	}
@@ -172,7 +209,7 @@ func (b *obedient) hold() error {
 }
 
 func (b *obedient) release() {
-	if own, ok := b.balancer.(*proxies.Balancer); ok && b.held {
+	if own, ok := b.balancer.(holder); ok && b.held {
 		own.Release()
 	}
 	b.held = false

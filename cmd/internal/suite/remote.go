@@ -45,6 +45,7 @@ const (
 	doHold    = "hold"    // stall, since the whole program is about to be stopped
 	doRelease = "release" // it goes on
 	doSwallow = "swallow" // take an address that answers nobody, until the end
+	doWill    = "will"    // say how every connection ends, and nothing afterwards: the process is about to be killed
 	doClose   = "close"
 )
 
@@ -53,6 +54,7 @@ type message struct {
 	Addrs map[string]string `json:",omitempty"` // listen: by frontend
 	Addr  string            `json:",omitempty"` // swallow: the address
 	Done  bool              `json:",omitempty"` // cut: there was such a connection
+	Lack  string            `json:",omitempty"` // will: what the process ran out of
 	Error string            `json:",omitempty"`
 	Event *proxies.Event    `json:",omitempty"`
 }
@@ -88,12 +90,10 @@ func (w *wireProfile) profile() (proxies.Profile, error) {
 	return p.Scaled(w.Factor), nil
 }
 
-// remote is a balancer that runs elsewhere. Its methods may be called from any goroutine.
-type remote struct {
-	running topologies.Running
-	addrs   map[string]string
-	done    chan struct{} // closed when nothing more can be read
-	stall   time.Duration // that an event is to bring; 0 for none
+// talk is how a balancer that runs elsewhere is told what to do. Its methods may be called from any goroutine.
+type talk struct {
+	with io.ReadWriter
+	done chan struct{} // closed when nothing more can be read
 
 	mu      sync.Mutex
 	last    int
@@ -101,12 +101,25 @@ type remote struct {
 	lost    error // why nothing more can be read; valid once waiting is nil
 }
 
+// newTalk begins to read what the balancer says. note is called for each event from one goroutine.
+func newTalk(with io.ReadWriter, note func(proxies.Event)) *talk {
+	t := &talk{with: with, done: make(chan struct{}), waiting: map[int]chan message{}}
+	go t.read(note)
+	return t
+}
+
+// remote is a balancer that runs elsewhere. Its methods may be called from any goroutine.
+type remote struct {
+	*talk
+	running topologies.Running
+	addrs   map[string]string
+	stall   time.Duration // that an event is to bring; 0 for none
+}
+
 // openRemote has a program that was started in balancerMode open its frontends, and owns it from then
 // on. note is called for each event from one goroutine.
 func openRemote(ctx context.Context, running topologies.Running, o opening, note func(proxies.Event)) (*remote, error) {
-	r := &remote{running: running, done: make(chan struct{}), waiting: map[int]chan message{}}
-	go r.read(note)
-	r.stall = o.profile.Duration("stall")
+	r := &remote{talk: newTalk(running, note), running: running, stall: o.profile.Duration("stall")}
 	fronts := make([]proxies.Front, len(o.fronts))
 	_, sysctls := o.profile.SystemPorts()
 	for i, f := range o.fronts {
@@ -141,8 +154,8 @@ const listenFrom = 5000
 
 func (r *remote) Addr(front string) string { return r.addrs[front] }
 
-func (r *remote) Serve(backends map[string][]proxies.Backend) error {
-	_, err := r.tell(context.Background(), order{Do: doServe, Backends: backends})
+func (t *talk) Serve(backends map[string][]proxies.Backend) error {
+	_, err := t.tell(context.Background(), order{Do: doServe, Backends: backends})
 	return err
 }
 
@@ -179,28 +192,28 @@ func (r *remote) stand(ctx context.Context) error {
 	return errors.Join(err, released)
 }
 
-func (r *remote) Cut(conn string) bool {
-	m, err := r.tell(context.Background(), order{Do: doCut, Name: conn})
+func (t *talk) Cut(conn string) bool {
+	m, err := t.tell(context.Background(), order{Do: doCut, Name: conn})
 	return err == nil && m.Done
 }
 
-func (r *remote) Remove(backend string) error {
-	_, err := r.tell(context.Background(), order{Do: doRemove, Name: backend})
+func (t *talk) Remove(backend string) error {
+	_, err := t.tell(context.Background(), order{Do: doRemove, Name: backend})
 	return err
 }
 
-func (r *remote) Restore(backend string) error {
-	_, err := r.tell(context.Background(), order{Do: doRestore, Name: backend})
+func (t *talk) Restore(backend string) error {
+	_, err := t.tell(context.Background(), order{Do: doRestore, Name: backend})
 	return err
 }
 
-func (r *remote) Unplug(backend string) error {
-	_, err := r.tell(context.Background(), order{Do: doUnplug, Name: backend})
+func (t *talk) Unplug(backend string) error {
+	_, err := t.tell(context.Background(), order{Do: doUnplug, Name: backend})
 	return err
 }
 
-func (r *remote) Plug(backend string) error {
-	_, err := r.tell(context.Background(), order{Do: doPlug, Name: backend})
+func (t *talk) Plug(backend string) error {
+	_, err := t.tell(context.Background(), order{Do: doPlug, Name: backend})
 	return err
 }
 
@@ -225,22 +238,22 @@ func (r *remote) Close() error {
 
 // tell sends an order and waits for its answer. When ctx ends, an event under way is ended early and its
 // answer waited for all the same.
-func (r *remote) tell(ctx context.Context, o order) (message, error) {
+func (t *talk) tell(ctx context.Context, o order) (message, error) {
 	answered := make(chan message, 1)
-	r.mu.Lock()
-	if r.waiting == nil {
-		err := r.lost
-		r.mu.Unlock()
+	t.mu.Lock()
+	if t.waiting == nil {
+		err := t.lost
+		t.mu.Unlock()
 		return message{}, fmt.Errorf("telling the balancer to %s: %w", o.Do, err)
 	}
-	r.last++
-	o.ID = r.last
-	r.waiting[o.ID] = answered
-	err := r.sendLocked(o)
+	t.last++
+	o.ID = t.last
+	t.waiting[o.ID] = answered
+	err := t.sendLocked(o)
 	if err != nil {
-		delete(r.waiting, o.ID)
+		delete(t.waiting, o.ID)
 	}
-	r.mu.Unlock()
+	t.mu.Unlock()
 	if err != nil {
 		return message{}, fmt.Errorf("telling the balancer to %s: %w", o.Do, err)
 	}
@@ -250,7 +263,7 @@ func (r *remote) tell(ctx context.Context, o order) (message, error) {
 		case m, ok := <-answered:
 			switch {
 			case !ok:
-				return m, fmt.Errorf("telling the balancer to %s: %w", o.Do, r.lost)
+				return m, fmt.Errorf("telling the balancer to %s: %w", o.Do, t.lost)
 			case m.Error != "" && ctx.Err() != nil:
 				return m, fmt.Errorf("%w (%s)", context.Cause(ctx), m.Error)
 			case m.Error != "":
@@ -260,9 +273,9 @@ func (r *remote) tell(ctx context.Context, o order) (message, error) {
 		case <-ended:
 			ended = nil
 			if o.Do == doStrike {
-				r.mu.Lock()
-				err = r.sendLocked(order{Do: doCancel, Of: o.ID})
-				r.mu.Unlock()
+				t.mu.Lock()
+				err = t.sendLocked(order{Do: doCancel, Of: o.ID})
+				t.mu.Unlock()
 			} else {
 				err = context.Cause(ctx)
 			}
@@ -274,43 +287,43 @@ func (r *remote) tell(ctx context.Context, o order) (message, error) {
 }
 
 // sendLocked writes one line. Orders are few and small: the pipe never fills.
-func (r *remote) sendLocked(o order) error {
+func (t *talk) sendLocked(o order) error {
 	line, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	_, err = r.running.Write(append(line, '\n'))
+	_, err = t.with.Write(append(line, '\n'))
 	return err
 }
 
 // read hands out what the balancer says until it says no more.
-func (r *remote) read(note func(proxies.Event)) {
-	defer close(r.done)
-	said := json.NewDecoder(r.running)
+func (t *talk) read(note func(proxies.Event)) {
+	defer close(t.done)
+	said := json.NewDecoder(t.with)
 	for {
 		var m message
 		if err := said.Decode(&m); err != nil {
 			if errors.Is(err, io.EOF) {
 				err = errors.New("its program has ended")
 			}
-			r.mu.Lock()
-			r.lost = err
-			for _, answered := range r.waiting {
+			t.mu.Lock()
+			t.lost = err
+			for _, answered := range t.waiting {
 				close(answered)
 			}
-			r.waiting = nil
-			r.mu.Unlock()
+			t.waiting = nil
+			t.mu.Unlock()
 			return
 		}
 		if m.Event != nil {
 			note(*m.Event)
 			continue
 		}
-		r.mu.Lock()
-		if answered, ok := r.waiting[m.ID]; ok {
-			delete(r.waiting, m.ID)
+		t.mu.Lock()
+		if answered, ok := t.waiting[m.ID]; ok {
+			delete(t.waiting, m.ID)
 			answered <- m
 		}
-		r.mu.Unlock()
+		t.mu.Unlock()
 	}
 }
