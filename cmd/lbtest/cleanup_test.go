@@ -69,4 +69,31 @@ func TestTheDoctorSaysWhetherNodesCanBeRun(t *testing.T) {
 	if code := l.run("doctor"); code != 0 || !strings.Contains(l.out.String(), "would skip") || !strings.Contains(l.out.String(), "--runtime docker") {
 		t.Errorf("without an engine: exit %d, want 0\n%s", code, l.out.String())
 	}
+	if out := strings.Join(strings.Fields(l.out.String()), " "); !strings.Contains(out, "--set engine=kernel: kernel balancer: it balances in a container of its own (--runtime docker)") {
+		t.Errorf("without an engine nobody says that engine=kernel is skipped, and why\n%s", l.out.String())
+	}
+}
+
+func TestTheDoctorSaysWhatTheKernelBalancerNeeds(t *testing.T) {
+	missing, refused := errors.New("nobody answers"), errors.New("nftables are not in this kernel")
+	for _, c := range []struct {
+		name                 string
+		containers, nftables error
+		state, says, why     string
+	}{
+		{"all of it", nil, nil, stateOK, "--runtime embedded skips --set engine=kernel", ""},
+		{"no containers", missing, nil, stateMissing, "nobody answers", "--runtime docker"},
+		{"no nftables", nil, refused, stateMissing, "not in this kernel", "by nftables"},
+		{"neither", missing, refused, stateMissing, "nobody answers", "--runtime docker"},
+	} {
+		var got checkup
+		got.balancesAsKernel(c.containers, c.nftables)
+		if len(got.Checks) != 1 || got.Checks[0].State != c.state || !strings.Contains(got.Checks[0].Value, c.says) {
+			t.Errorf("%s: got %+v, want %s and %q", c.name, got.Checks, c.state, c.says)
+		}
+		if c.why == "" && len(got.WouldSkip) > 0 ||
+			c.why != "" && (len(got.WouldSkip) != 1 || got.WouldSkip[0].What != "--set engine=kernel" || !strings.Contains(got.WouldSkip[0].Why, c.why)) {
+			t.Errorf("%s: would skip %+v, want %q", c.name, got.WouldSkip, c.why)
+		}
+	}
 }

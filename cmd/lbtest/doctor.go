@@ -80,8 +80,8 @@ func (p *program) doctor(ctx context.Context, asJSON bool) error {
 	c := checkup{Checks: []check{}, WouldSkip: []skipped{}}
 	p.examineNodes(ctx, &c)
 	examineRoom(&c)
-	examineEngine(ctx, &c)
-	examineKernel(ctx, &c)
+	containers := examineEngine(ctx, &c)
+	examineKernel(ctx, &c, containers)
 	c.add("haproxy, nginx", stateOK, "not needed: only lbtest's own tests hold its balancer against them")
 	if asJSON {
 		if err := p.json(c); err != nil {
@@ -121,16 +121,17 @@ func examineRoom(c *checkup) {
 	c.have("ports", ports(), nil)
 }
 
-func examineEngine(ctx context.Context, c *checkup) {
+// examineEngine asks whether there can be containers; nil if so.
+func examineEngine(ctx context.Context, c *checkup) error {
 	const name = "Docker engine"
 	e, err := docker.Examine(ctx)
 	if err == nil {
 		rt := runtimeCalled("docker").open(nodeOptions{}, slog.New(slog.DiscardHandler))
 		err = errors.Join(rt.Usable(ctx), rt.Close())
 	}
-	c.have(name, fmt.Sprintf("%s at %s, API %s", e.Version, e.Host, e.API), err, "--runtime docker")
+	c.have(name, fmt.Sprintf("%s at %s, API %s", e.Version, e.Host, e.API), err, "--runtime docker", "--nats-image", "--node memory", "--node cpus")
 	if err != nil {
-		return
+		return err
 	}
 	c.add("cgroup", stateOK, "version %s, which limits memory and CPU of containers", e.Cgroup)
 	if e.Image == "" {
@@ -143,6 +144,20 @@ func examineEngine(ctx context.Context, c *checkup) {
 		reaper = "there, and used besides lbtest's own sweeper"
 	}
 	c.add("ryuk", stateOK, "%s", reaper)
+	return nil
+}
+
+// balancesAsKernel says whether --set engine=kernel can be had: the rules are programmed into a network that a balancer
+// has to itself, which is that of a container.
+func (c *checkup) balancesAsKernel(containers, nftables error) {
+	var why error
+	switch {
+	case containers != nil:
+		why = fmt.Errorf("it balances in a container of its own (--runtime docker), and the Docker engine cannot be used: %w", containers)
+	case nftables != nil:
+		why = fmt.Errorf("it balances by nftables: %w", nftables)
+	}
+	c.have("kernel balancer", "with --runtime docker, in the balancer's container; --runtime embedded skips --set engine=kernel", why, "--set engine=kernel")
 }
 
 // prescribe writes the checkup for a reader.

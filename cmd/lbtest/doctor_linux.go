@@ -46,13 +46,14 @@ func ports() string {
 }
 
 // examineKernel asks for what a balancer in a container can use of the kernel.
-func examineKernel(ctx context.Context, c *checkup) {
+func examineKernel(ctx context.Context, c *checkup, containers error) {
 	said, err := inNamespace(ctx)
 	c.have("namespaces", "network namespaces can be made", err)
 	if err == nil && said != "" {
 		err = errors.New(said)
 	}
-	c.have("nftables", "answers", err, "--set engine=kernel")
+	c.have("nftables", "answers", err)
+	c.balancesAsKernel(containers, err)
 }
 
 // nftablesMode makes this program ask the kernel for nftables, in the namespace that it was started in.
