@@ -61,6 +61,7 @@ type runtime struct {
 	sweeper *sweeper
 	dir     string
 	image   string // of this program
+	holder  string // the container that keeps it
 	server  server // that nodes are
 	closed  bool
 }
@@ -208,7 +209,7 @@ func (r *runtime) begin(ctx context.Context) error {
 			r.options.Log.Info("what earlier runs left", "removed", append(swept, dirs...), "trouble", errors.Join(err, serr))
 		}
 	}
-	image, err := build(ctx, r.engine, r.dir)
+	image, err := r.own(ctx)
 	if err != nil {
 		return err
 	}
@@ -217,6 +218,25 @@ func (r *runtime) begin(ctx context.Context) error {
 	}
 	r.image = image
 	return nil
+}
+
+// own gives the image of this program, which nobody removes before the end of the run, and removes those of other builds.
+func (r *runtime) own(ctx context.Context) (image string, err error) {
+	for range 2 { // between the two, a run of another build may have removed it
+		if image, err = build(ctx, r.engine, r.dir); err != nil {
+			return "", err
+		}
+		if r.holder, err = r.hold(ctx, image); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return "", err
+	}
+	if removed, err := tidyImages(ctx, r.engine, image); len(removed) > 0 || err != nil {
+		r.options.Log.Info("images of other builds", "removed", removed, "trouble", err)
+	}
+	return image, nil
 }
 
 // dirPrefix begins the name of every directory made here.

@@ -135,6 +135,12 @@ func labelled(t testing.TB, run string) []string {
 	return all
 }
 
+// beside lists what carries a runtime's label besides what holds its image.
+func beside(t testing.TB, rt *runtime) []string {
+	t.Helper()
+	return slices.DeleteFunc(labelled(t, rt.run), func(what string) bool { return rt.holder != "" && what == "container "+rt.holder[:12] })
+}
+
 // cluster is a topology of that many nodes.
 func cluster(nodes ...string) topologies.Topology {
 	return topologies.Topology{Name: "test", Clusters: []topologies.Cluster{{Name: "C1", Nodes: nodes}}, Balanced: []topologies.Link{topologies.Routes}}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 )
@@ -106,27 +107,99 @@ func build(ctx context.Context, engine *client.Client, dir string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	sum := sha256.Sum256(program)
-	tag := hex.EncodeToString(sum[:])[:12]
-	image := imageName + ":" + tag
+	image := imageOf(program)
 	if _, err := engine.ImageInspect(ctx, image); err == nil {
 		return image, nil
 	}
+	return image, buildOf(ctx, program, image)
+}
+
+// imageOf is the name of a program's image.
+func imageOf(program []byte) string {
+	sum := sha256.Sum256(program)
+	return imageName + ":" + hex.EncodeToString(sum[:])[:12]
+}
+
+// buildOf makes an image of that name which holds a program.
+func buildOf(ctx context.Context, program []byte, image string) error {
 	archive, err := archived(map[string][]byte{"Dockerfile": []byte(dockerfile), path.Base(inImage): program})
 	if err != nil {
-		return "", err
+		return err
 	}
 	provider, err := testcontainers.NewDockerProvider()
 	if err != nil {
-		return "", fmt.Errorf("building an image of this program: %w", err)
+		return fmt.Errorf("building an image of this program: %w", err)
 	}
 	defer provider.Close()
-	if image, err = provider.BuildImage(ctx, &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
-		ContextArchive: bytes.NewReader(archive), Repo: imageName, Tag: tag, KeepImage: true,
+	name, tag, _ := strings.Cut(image, ":")
+	if _, err := provider.BuildImage(ctx, &testcontainers.ContainerRequest{FromDockerfile: testcontainers.FromDockerfile{
+		ContextArchive: bytes.NewReader(archive), Repo: name, Tag: tag, KeepImage: true,
 	}}); err != nil {
-		return "", fmt.Errorf("building an image of this program: %w", err)
+		return fmt.Errorf("building an image of this program: %w", err)
 	}
-	return image, nil
+	return nil
+}
+
+// hold keeps the image for as long as the run lasts, and gives what holds it: the engine removes no image that a
+// container is of, though it is never started.
+func (r *runtime) hold(ctx context.Context, image string) (id string, err error) {
+	made, err := r.engine.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config:     &container.Config{Image: image, Labels: r.labels()},
+		HostConfig: &container.HostConfig{NetworkMode: "none"},
+	})
+	if err != nil {
+		return "", fmt.Errorf("holding the image of this program: %w", err)
+	}
+	return made.ID, nil
+}
+
+// tidyImages removes the images of other builds of this program, unless a container is of one: a run that is under way
+// holds its own.
+func tidyImages(ctx context.Context, engine *client.Client, keep string) (removed []string, err error) {
+	for range 2 { // what somebody else has taken or removed meanwhile is no trouble the second time
+		var gone []string
+		gone, err = tidyImagesOnce(ctx, engine, keep)
+		removed = append(removed, gone...)
+		if err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return removed, fmt.Errorf("removing images of other builds: %w", err)
+	}
+	return removed, nil
+}
+
+func tidyImagesOnce(ctx context.Context, engine *client.Client, keep string) (removed []string, err error) {
+	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", imageName)})
+	if err != nil {
+		return nil, err
+	}
+	boxes, err := engine.ContainerList(ctx, client.ContainerListOptions{All: true})
+	if err != nil {
+		return nil, err
+	}
+	used := map[string]bool{}
+	for _, c := range boxes.Items {
+		used[c.ImageID] = true
+	}
+	var errs []error
+	for _, i := range images.Items {
+		if used[i.ID] || slices.Contains(i.RepoTags, keep) {
+			continue
+		}
+		for _, tag := range i.RepoTags {
+			if !strings.HasPrefix(tag, imageName+":") {
+				continue // somebody has given it another name as well
+			}
+			if _, err := engine.ImageRemove(ctx, tag, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			removed = append(removed, "image "+tag)
+		}
+	}
+	return removed, errors.Join(errs...)
 }
 
 // archived makes a tar of executable files.

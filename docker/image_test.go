@@ -2,11 +2,15 @@ package docker
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/moby/moby/client"
 )
 
 func TestTheSameFilesMakeTheSameArchive(t *testing.T) {
@@ -55,5 +59,48 @@ func TestAProgramWithoutItsSourceSaysWhatToDo(t *testing.T) {
 	_, err := findProgram(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "CGO_ENABLED=0") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestImagesOfOtherBuildsGo has an image that nobody uses, one that a run holds, and this program's own.
+func TestImagesOfOtherBuildsGo(t *testing.T) {
+	rt := open(t)
+	closed(t, start(t, rt))
+	old, held := imageName+":test-old", imageName+":test-held"
+	for i, image := range []string{old, held} {
+		if err := buildOf(t.Context(), []byte{byte(i)}, image); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			engine, err := connect(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer engine.Close()
+			engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}) // that there is none is what is wanted
+		})
+	}
+	holder, err := rt.hold(t.Context(), held)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed, err := tidyImages(t.Context(), rt.engine, rt.image)
+	if err != nil || !slices.Contains(removed, "image "+old) || slices.Contains(removed, "image "+held) {
+		t.Errorf("removed %v, %v; want %s and not %s", removed, err, old, held)
+	}
+	for image, want := range map[string]bool{old: false, held: true, rt.image: true} {
+		if _, err := rt.engine.ImageInspect(t.Context(), image); (err == nil) != want {
+			t.Errorf("%s: %v; want it there: %v", image, err, want)
+		}
+	}
+	if _, err := rt.engine.ContainerRemove(t.Context(), holder, client.ContainerRemoveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	// The next run finds it.
+	next := newTestRuntime()
+	defer closed(t, next)
+	closed(t, start(t, next))
+	if _, err := next.engine.ImageInspect(t.Context(), held); err == nil {
+		t.Errorf("%s outlives the beginning of a run", held)
 	}
 }

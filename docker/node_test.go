@@ -147,7 +147,7 @@ func TestANodeThatCannotStartSaysWhyAndLeavesNothing(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no_such_key") || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("got %v", err)
 	}
-	if left := labelled(t, rt.run); len(left) > 0 {
+	if left := beside(t, rt); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }

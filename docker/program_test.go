@@ -193,7 +193,7 @@ func TestAProgramThatEndsByItselfIsReported(t *testing.T) {
 		if got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
-		if left := labelled(t, rt.run); len(left) > 0 {
+		if left := beside(t, rt); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
 	}

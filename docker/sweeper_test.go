@@ -65,7 +65,7 @@ func startVictim(t *testing.T) victim {
 	if n, _ := fmt.Sscan(line, &v.run, &v.dir, &v.sweeper); n != 3 {
 		t.Fatalf("the victim said %q: %v, %v", line, err, cmd.Wait())
 	}
-	if left := labelled(t, v.run); len(left) != 4 { // two containers, two networks
+	if left := labelled(t, v.run); len(left) != 5 { // two containers, the image's, two networks
 		t.Errorf("the victim has %v", left)
 	}
 	if _, err := os.Stat(v.dir); err != nil {
@@ -114,12 +114,12 @@ func TestWhatIsLeftWithoutASweeperIsFoundLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	v.kill(t)
-	if left := labelled(t, v.run); len(left) != 4 {
+	if left := labelled(t, v.run); len(left) != 5 {
 		t.Fatalf("somebody else swept: there are %v", left)
 	}
 	removed, err := newTestRuntime().Tidy()
-	if err != nil || len(removed) < 5 || !slices.Contains(removed, "directory "+v.dir) {
-		t.Errorf("removed %v, %v; want two containers, two networks and %s", removed, err, v.dir)
+	if err != nil || len(removed) < 6 || !slices.Contains(removed, "directory "+v.dir) {
+		t.Errorf("removed %v, %v; want two containers, the image's, two networks and %s", removed, err, v.dir)
 	}
 	if left := labelled(t, v.run); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
@@ -127,7 +127,7 @@ func TestWhatIsLeftWithoutASweeperIsFoundLater(t *testing.T) {
 	if _, err := os.Stat(v.dir); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%s is still there: %v", v.dir, err)
 	}
-	if left := labelled(t, rt.run); len(left) != 3 { // a container, two networks
+	if left := labelled(t, rt.run); len(left) != 4 { // a container, the image's, two networks
 		t.Errorf("a run that goes on has %v", left)
 	}
 }

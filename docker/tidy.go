@@ -13,8 +13,8 @@ import (
 
 var _ topologies.Tidy = (*runtime)(nil)
 
-// Tidy implements topologies.Tidy: it removes the containers, networks and directories of runs whose process is gone.
-// The image stays, since it is of use to the next run.
+// Tidy implements topologies.Tidy: it removes the containers, networks and directories of runs whose process is gone, and
+// the images of other builds that no container is of. This program's own stays, since it is of use to the next run.
 func (r *runtime) Tidy() (removed []string, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), engineLimit)
 	defer cancel()
@@ -25,7 +25,22 @@ func (r *runtime) Tidy() (removed []string, err error) {
 	}
 	defer engine.Close()
 	swept, serr := tidyEngine(ctx, engine)
-	return append(swept, removed...), errors.Join(err, serr)
+	images, ierr := tidyOthers(ctx, engine)
+	return append(append(swept, images...), removed...), errors.Join(err, serr, ierr)
+}
+
+// tidyOthers removes the images of other builds. A program that has to be built again for containers does not know which
+// one is its own before it is; its next run does.
+func tidyOthers(ctx context.Context, engine *client.Client) (removed []string, err error) {
+	from, err := findProgram(ctx)
+	if err != nil || from.file == "" {
+		return nil, err
+	}
+	program, err := from.read(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	return tidyImages(ctx, engine, imageOf(program))
 }
 
 // tidyEngine removes what is of no living process from an engine. What a sweeper is removing at the same time is gone

@@ -17,7 +17,8 @@ func (p *program) cleanupCommand() *cobra.Command {
 		Short: "remove what runs left behind that did not end in order",
 		Long: "cleanup removes what runs of lbtest left that were killed together with what cleans up after them, or ended with the\n" +
 			"machine: nodes, their directories, containers and networks. Each carries the process that it belongs to; what that\n" +
-			"process still uses is left alone, and so are directories that --keep kept, and the one image, which the next run needs.\n" +
+			"process still uses is left alone, and so are directories that --keep kept. Images of other builds of lbtest go unless a\n" +
+			"container is of one; this one's stays, which the next run needs.\n" +
 			"A run does the same when it starts.\n\n" +
 			"It exits with 0 if nothing is left, 3 if something could not be removed.",
 		Example: "  lbtest cleanup\n  lbtest cleanup --json",
