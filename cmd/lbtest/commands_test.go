@@ -43,7 +43,7 @@ func TestListsAreTheRegistries(t *testing.T) {
 func TestEverythingThatCanBeNamedCanBeExplained(t *testing.T) {
 	for _, name := range explainable() {
 		got := output(t, "explain", name)
-		if !strings.HasPrefix(got, name+" (") || strings.Count(got, "\n") < 4 {
+		if !strings.HasPrefix(got, name+" (") || strings.Count(got, "\n") < 4 || len(strings.Fields(got)) < 20 {
 			t.Errorf("explain %s says only\n%s", name, got)
 		}
 		for _, l := range strings.Split(got, "\n") {

@@ -27,7 +27,13 @@ func takePart() {
 
 func main() {
 	takePart()
-	p := program{
+	p := whole()
+	os.Exit(p.main(context.Background()))
+}
+
+// whole is the program in the world that this process has around it.
+func whole() program {
+	return program{
 		args: os.Args[1:], out: os.Stdout, err: os.Stderr, getenv: os.Getenv, exit: os.Exit,
 		runtime: func(name string, o nodeOptions, log *slog.Logger) topologies.Runtime {
 			return runtimeCalled(name).open(o, log)
@@ -42,7 +48,6 @@ func main() {
 			return suite.NewMatrixPlan(o)
 		},
 	}
-	os.Exit(p.main(context.Background()))
 }
 
 // program is what the commands share: the world around the process, and what a test of the

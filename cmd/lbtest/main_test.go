@@ -204,6 +204,85 @@ func TestBadUsageExitsWith2AndSaysWhatWasMeant(t *testing.T) {
 	}
 }
 
+// TestTheWholeProgramRefusesBadUsage leaves nothing out of the program but its process.
+func TestTheWholeProgramRefusesBadUsage(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	const lab = "--topology routes-behind-lb "
+	for _, c := range []struct {
+		name, args string
+		want       []string
+	}{
+		{"no topology", "", []string{"--topology", "routes-behind-lb"}},
+		{"no topology, but a command", "run --json", []string{"--topology", "routes-behind-lb"}},
+		{"unknown topology", "--topology route-behind-lb", []string{`"route-behind-lb"`, "did you mean routes-behind-lb"}},
+		{"unknown setting", lab + "--set idle-timout=60s", []string{`"idle-timout"`, "did you mean idle-timeout", "max-lifetime"}},
+		{"no such fate", lab + "--set node-fault=kil", []string{"node-fault=kil", "did you mean kill"}},
+		{"no unit", lab + "--set idle-timeout=60", []string{"idle-timeout=60", "60s?"}},
+		{"no duration", lab + "--set stall=long", []string{"stall=long", "60s"}},
+		{"none by another word", lab + "--set idle-timeout=off", []string{"idle-timeout=none"}},
+		{"unknown word", lab + "--set idle-timeout=60s --set idle-expiry=rest", []string{"idle-expiry=rest", "did you mean rst", "silent"}},
+		{"no value", lab + "--set stall", []string{`"stall"`, "SETTING=VALUE"}},
+		{"a setting twice", lab + "--set idle-timeout=5s --set idle-timeout=6s", []string{"idle-timeout", "twice", "5s", "6s"}},
+		{"a topology twice", lab + lab, []string{"routes-behind-lb", "twice"}},
+		{"a combination without effect", lab + "--set idle-expiry=rst", []string{"idle-expiry=rst", "add one", "idle-timeout=60s"}},
+		{"another one", lab + "--set idle-timeout=none --set idle-keepalive=counts", []string{"idle-keepalive=counts", "idle-timeout=60s"}},
+		{"unknown flag", lab + "--sett stall=1s", []string{`"--sett"`, "did you mean --set"}},
+		{"unknown runtime", lab + "--runtime podman", []string{`"podman"`, "embedded, docker"}},
+		{"an unknown profile", lab + "--profile aws-nlb", []string{`unknown profile "aws-nlb"`, "did you mean", "aws-nlb-tcp"}},
+		{"a profile twice", lab + "--profile aws-alb --profile aws-alb", []string{"--profile aws-alb", "twice"}},
+		{"a profile that is not there", lab + "--profile ./no-such.yaml", []string{"no-such.yaml", "no such file"}},
+		{"unknown command", "lst topologies", []string{`"lst"`, "did you mean list"}},
+		{"a command of later", "search --find ping_interval", []string{`"search"`, "run"}},
+		{"an argument too many", "run x", []string{`"x"`}},
+		{"unknown key of the server", lab + "--nats cluster.ping_intervall=2s", []string{"ping_intervall", "did you mean cluster.ping_interval"}},
+		{"a wrong value for the server", lab + "--nats cluster.ping_interval=soon", []string{"cluster.ping_interval=soon", "duration"}},
+		{"no value for the server", lab + "--nats cluster.ping_interval", []string{"KEY=VALUE", "cluster.ping_interval"}},
+		{"a key of the server twice", lab + "--nats ping_interval=5s --nats ping_interval=6s", []string{"ping_interval", "already"}},
+		{"no such group of servers", lab + "--nats hub:debug=true", []string{`"hub"`, "lab"}},
+		{"unknown key of the clients", lab + "--client ping=3s", []string{"--client ping", "ping-interval"}},
+		{"a wrong value for the clients", lab + "--client timeout=soon", []string{"timeout=soon", "30s"}},
+		{"no value for the clients", lab + "--client timeout", []string{`"timeout"`, "KEY=VALUE"}},
+		{"a pattern that selects nothing", lab + "--assert stream/*", []string{`"stream/*"`, "selects nothing", "jetstream/quorum-holds"}},
+		{"one pattern of two", lab + "--assert jetstream/* --assert x", []string{`"x"`, "selects nothing"}},
+		{"a factor below 1", lab + "--time-scale 0.5", []string{`"0.5"`, "from 1 up"}},
+		{"no factor", lab + "--time-scale abc", []string{`"abc"`, "auto"}},
+		{"a negative timeout", lab + "--run-timeout -1s", []string{"--run-timeout -1s"}},
+		{"a negative number of labs", lab + "--parallel -1", []string{"--parallel -1"}},
+		{"no seed", lab + "--seed x", []string{`--seed "x"`, "number"}},
+		{"a place that is not there", lab + "--report json=" + filepath.Join(tmp, "no", "r.json"), []string{"json=" + tmp, "no such file"}},
+		{"a directory for a file", lab + "--report json=" + tmp, []string{"directory"}},
+		{"unknown format", lab + "--report yaml=r", []string{`"yaml"`, "html, json, jsonl"}},
+		{"no place", lab + "--report json", []string{"FORMAT=PATH"}},
+		{"two for one place", lab + "--json --report text=-", []string{"same place"}},
+		{"unknown verdict", lab + "--fail-on bad", []string{`"bad"`, "unsafe, risky, never"}},
+		{"unknown list", "list setting", []string{`"setting"`, "did you mean settings"}},
+		{"nothing to explain", "explain", []string{"lbtest list"}},
+		{"unknown name", "explain idle-timout", []string{`"idle-timout"`, "did you mean idle-timeout"}},
+		{"unknown shell", "completion sh", []string{`"sh"`, "bash"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := whole()
+			var out, log bytes.Buffer
+			p.args, p.out, p.err = strings.Fields(c.args), &out, &log
+			if got := p.main(t.Context()); got != exitUsage {
+				t.Errorf("exit %d, want %d", got, exitUsage)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(log.String(), want) {
+					t.Errorf("stderr is %q, want something with %q", log.String(), want)
+				}
+			}
+			if !strings.HasPrefix(log.String(), "lbtest: ") || out.Len() > 0 {
+				t.Errorf("stdout is %q, stderr %q", out.String(), log.String())
+			}
+		})
+	}
+	if left, _ := os.ReadDir(tmp); len(left) > 0 {
+		t.Errorf("something was started: %v", left)
+	}
+}
+
 func TestALongListDoesNotBuryWhatWasMeant(t *testing.T) {
 	for _, args := range []string{"explain idle-timout", "explain nosuchthingatall"} {
 		var l lab
