@@ -175,6 +175,14 @@ type seen struct {
 	fact  string // in the rendering
 	quick bool   // not more than its waiting
 	long  bool   // waits for what others wait for as well: only where LBTEST_LONG is set
+	also  []answer
+}
+
+// answer is what another check says of the same look.
+type answer struct {
+	by   string
+	want assertions.Verdict
+	says string
 }
 
 // operated is a server in operator mode, and the credentials file of its one user.
@@ -234,15 +242,12 @@ func TestARealEndpointIsJudged(t *testing.T) {
 	ca := authority(t)
 	for _, c := range []seen{
 		{name: "a cluster behind a balancer that does nothing", exit: 0, by: connects, want: assertions.Safe, says: "12 connects", fact: "cluster C",
-			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
-		{name: "its connections are spread", exit: 0, by: spread, want: assertions.Safe, says: "led to 3 servers",
-			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
-		{name: "it advertises the balancer", exit: 0, by: stays, want: assertions.Safe, says: "this endpoint alone",
-			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
-		{name: "requests cross it", exit: 0, by: request, want: assertions.Safe, says: "20 requests answered",
-			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
-		{name: "payloads cross it", exit: 0, by: payloads, want: assertions.Safe, says: "12 payloads came back",
-			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) }},
+			at: func(t *testing.T) assertions.Access { return at(behind(t, "")) },
+			also: []answer{
+				{spread, assertions.Safe, "led to 3 servers"},
+				{stays, assertions.Safe, "this endpoint alone"},
+				{request, assertions.Safe, "20 requests answered"},
+				{payloads, assertions.Safe, "12 payloads came back"}}},
 		{name: "a server on its own", exit: 0, by: spread, want: assertions.Skipped, says: "nothing says that there are others", fact: "2.15.2",
 			at: func(t *testing.T) assertions.Access { return at(natsd(t, nil).Addr().String()) }},
 		{name: "a node of a cluster, without a balancer", exit: 0, by: stays, want: assertions.Skipped, says: "no balancer that could be passed",
@@ -441,8 +446,10 @@ func TestARealEndpointIsJudged(t *testing.T) {
 				}
 				l = look(t, c.at(t))
 			}
-			if v, got := l.of(c.by); v != c.want || !strings.Contains(got, c.says) {
-				t.Errorf("%s is %s: %s; want %s: %s", c.by, v, got, c.want, c.says)
+			for _, a := range append([]answer{{c.by, c.want, c.says}}, c.also...) {
+				if v, got := l.of(a.by); v != a.want || !strings.Contains(got, a.says) {
+					t.Errorf("%s is %s: %s; want %s: %s", a.by, v, got, a.want, a.says)
+				}
 			}
 			if code := l.ExitCode(report.FailOnUnsafe); code != c.exit {
 				t.Errorf("exit %d, want %d", code, c.exit)
