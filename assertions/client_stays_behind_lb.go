@@ -58,26 +58,18 @@ func judgeClientStays(h History) []Finding {
 	case !ended:
 		return unseen("the client did not lose its node")
 	case !returned:
-		return []Finding{{Verdict: Unsafe, Firm: true, Got: fmt.Sprintf("not back %s after the loss of its node; %s learnt from the servers", spoken(back), plural2(told, "address", "addresses")),
+		return []Finding{{Verdict: Unsafe, Firm: true, Got: fmt.Sprintf("not back %s after the loss of its node; %s learnt from the servers", spoken(back), plural(told, "address")),
 			Measured: measured, Advice: pastAdvice, Evidence: []Event{lost}}}
 	case past > 0:
 		return risky(fmt.Sprintf("back after %s, past the balancer: directly at %s (%s)", spoken(again.Took), again.Node, again.Dial))
 	case !answered:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("connected again after %s, and nothing is answered there", spoken(again.Took)), Measured: measured, Evidence: []Event{lost, again}}}
 	case again.Took > usual+tolerance:
-		f := risky(fmt.Sprintf("back through the balancer after %s (control %s): %s past it had to fail first", spoken(again.Took), spoken(usual), plural2(told, "address", "addresses")))
+		f := risky(fmt.Sprintf("back through the balancer after %s (control %s): %s past it had to fail first", spoken(again.Took), spoken(usual), plural(told, "address")))
 		f[0].Marginal = again.Took < usual+2*tolerance
 		return f
 	}
 	return held(fmt.Sprintf("back through the balancer after %s", spoken(again.Took)), measured...)
-}
-
-// plural2 is plural for what takes more than an s.
-func plural2(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // pastAdvice is what keeps clients behind their balancer, the smallest change first.

@@ -59,7 +59,7 @@ func judgeGatewaysBehind(h History) []Finding {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("gateways go past the balancer (%s)", strings.Join(few(slices.Sorted(maps.Keys(between))), ", ")), Measured: measured,
 			Advice: keepBehind(h.Terms), Evidence: sample(evidence)}}
 	case len(learnt) > 0:
-		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("gateways cross the balancer, but have learnt %s past it (%s) and will dial them", plural2(len(learnt), "address", "addresses"),
+		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("gateways cross the balancer, but have learnt %s past it (%s) and will dial them", plural(len(learnt), "address"),
 			strings.Join(few(slices.Sorted(maps.Keys(learnt))), ", ")), Measured: measured, Advice: keepBehind(h.Terms), Evidence: sample(evidence)}}
 	case len(h.Kind(Server, "mesh-full"))+len(h.Kind(Server, "mesh-partial")) < 2:
 		return unseen("the gateways were not looked at again when all was over")

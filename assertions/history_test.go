@@ -158,7 +158,7 @@ func TestDurationsAreSpokenAsPeopleWriteThem(t *testing.T) {
 			t.Errorf("%s is spoken %q, want %q", d, got, want)
 		}
 	}
-	if got := []string{plural(0, "route"), plural(1, "route"), plural(2, "route"), join("a", "", "b")}; !slices.Equal(got, []string{"0 routes", "1 route", "2 routes", "a; b"}) {
+	if got := []string{plural(0, "route"), plural(1, "route"), plural(2, "route"), plural(1, "address"), plural(2, "address"), join("a", "", "b")}; !slices.Equal(got, []string{"0 routes", "1 route", "2 routes", "1 address", "2 addresses", "a; b"}) {
 		t.Error(got)
 	}
 }
