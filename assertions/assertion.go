@@ -77,12 +77,6 @@ func All() []Assertion {
 	return all
 }
 
-// Find returns the assertion of that name.
-func Find(name string) (Assertion, bool) {
-	a, ok := registry[name]
-	return a, ok
-}
-
 // Match returns the assertions whose names match a pattern in which * stands for anything but a slash,
 // or for a whole family: "jetstream/*", "*/no-*". The error is the user's.
 func Match(pattern string) ([]Assertion, error) {

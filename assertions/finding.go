@@ -49,17 +49,6 @@ type Advice struct {
 	Node   map[string]string // --node KEY=VALUE that tries it
 }
 
-// Worst returns the worst verdict among findings, Skipped if there are none.
-func Worst(findings []Finding) Verdict {
-	worst := Skipped
-	for _, f := range findings {
-		if f.Verdict.Worse(worst) {
-			worst = f.Verdict
-		}
-	}
-	return worst
-}
-
 func held(got string, m ...Measure) []Finding {
 	return []Finding{{Verdict: Safe, Got: got, Measured: m}}
 }

@@ -162,20 +162,3 @@ func TestDurationsAreSpokenAsPeopleWriteThem(t *testing.T) {
 		t.Error(got)
 	}
 }
-
-func TestWorstOfFindings(t *testing.T) {
-	of := func(verdicts ...Verdict) (all []Finding) {
-		for _, v := range verdicts {
-			all = append(all, Finding{Verdict: v})
-		}
-		return all
-	}
-	for _, c := range []struct {
-		of   []Finding
-		want Verdict
-	}{{nil, Skipped}, {of(Skipped, Safe), Safe}, {of(Risky, Safe), Risky}, {of(Unsafe, Errored, Safe), Errored}, {of(Skipped, Skipped), Skipped}} {
-		if got := Worst(c.of); got != c.want {
-			t.Errorf("%v: %s, want %s", c.of, got, c.want)
-		}
-	}
-}

@@ -247,6 +247,20 @@ func TestATimelineTellsWhatHappened(t *testing.T) {
 	}
 }
 
+// leaderless is, for each Raft group, the stretches of [from, to] in which no majority of its members agreed on a leader that
+// thinks it is one.
+func leaderless(events []Event, from, to time.Duration) map[string][]window {
+	found := map[string][]window{}
+	for group, views := range viewsByGroup(events) {
+		for _, r := range reigns(views, to) {
+			if w := r.within(window{from, to}); r.leader == "" && w.length() > 0 {
+				found[group] = append(found[group], w)
+			}
+		}
+	}
+	return found
+}
+
 func TestLeaderlessWindows(t *testing.T) {
 	from, to := secs(5), secs(10)
 	win := func(a, b float64) []window { return []window{{secs(a), secs(b)}} }

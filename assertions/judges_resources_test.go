@@ -95,8 +95,7 @@ func TestNothingIsPromisedWithoutALimit(t *testing.T) {
 		{"no limit", threeNodes(), true, true}, {"64 MiB", limitedTo(64), false, false}, {"half a processor", slowly, false, true}, {"more than a lab fills", limitedTo(1024), false, true},
 	} {
 		for assertion, moot := range map[string]bool{"resources/survives-burst": c.burstIsMoot, "resources/jetstream-fits-limit": c.fitsIsMoot} {
-			a, _ := Find(assertion)
-			if why := a.MootUnder(c.terms); (why != "") != moot {
+			if why := registry[assertion].MootUnder(c.terms); (why != "") != moot {
 				t.Errorf("%s with %s: %q", assertion, c.name, why)
 			}
 		}

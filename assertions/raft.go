@@ -183,20 +183,6 @@ func agreed(members map[string]Event) (leader string, term uint64) {
 	return "", 0
 }
 
-// leaderless returns, for each Raft group, the stretches of [from, to] in which no majority of its
-// members agreed on a leader that thinks it is one.
-func leaderless(events []Event, from, to time.Duration) map[string][]window {
-	found := map[string][]window{}
-	for group, views := range viewsByGroup(events) {
-		for _, r := range reigns(views, to) {
-			if w := r.within(window{from, to}); r.leader == "" && w.length() > 0 {
-				found[group] = append(found[group], w)
-			}
-		}
-	}
-	return found
-}
-
 func viewsByGroup(events []Event) map[string][]Event {
 	views := map[string][]Event{}
 	for _, e := range events {

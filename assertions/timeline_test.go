@@ -107,7 +107,7 @@ type judged struct {
 
 func judgeAll(t *testing.T, name string, cases []judged) {
 	t.Helper()
-	a, ok := Find(name)
+	a, ok := registry[name]
 	if !ok {
 		t.Fatalf("no assertion %s", name)
 	}
@@ -272,7 +272,13 @@ func TestNothingThatIsMissingMakesAnythingSafe(t *testing.T) {
 			for _, f := range findings {
 				wellSaid(t, f)
 			}
-			return Worst(findings)
+			worst := Skipped
+			for _, f := range findings {
+				if f.Verdict.Worse(worst) {
+					worst = f.Verdict
+				}
+			}
+			return worst
 		}
 		control := &History{Terms: h.Terms, Events: h.Events}
 		for _, c := range []*History{nil, control} {

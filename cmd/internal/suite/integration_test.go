@@ -73,11 +73,7 @@ func (r row) asking(t *testing.T, names ...string) scenario {
 	}
 	var chosen []assertions.Assertion
 	for _, name := range names {
-		a, ok := assertions.Find(name)
-		if !ok {
-			t.Fatalf("there is no assertion %s", name)
-		}
-		chosen = append(chosen, a)
+		chosen = append(chosen, judgedBy(t, name))
 	}
 	factor := float64(fastest)
 	if r.storing() || r.real {

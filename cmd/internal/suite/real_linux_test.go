@@ -174,11 +174,6 @@ func installed(t *testing.T, program string) bool {
 // compare judges the row's labs behind both, against the same control. It tells where they differ, and whether this
 // machine was too late for it to count, or a verdict was next to its boundary.
 func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) (differ []string, doubtful bool) {
-	for _, name := range r.assert {
-		if _, ok := assertions.Find(name); !ok {
-			t.Fatalf("there is no assertion %s", name)
-		}
-	}
 	s := row{name: r.name, topology: cmp.Or(r.topology, "clients-behind-lb"), set: r.set, nats: r.nats, client: r.client}.with(t, r.assert)
 	for _, l := range s.labs {
 		var histories [3]assertions.History
@@ -220,8 +215,7 @@ func (r row) with(t *testing.T, names []string) scenario {
 	s := r.scenario(t)
 	var chosen []assertions.Assertion
 	for _, name := range names {
-		a, _ := assertions.Find(name)
-		chosen = append(chosen, a)
+		chosen = append(chosen, judgedBy(t, name))
 	}
 	again, err := newScenario(s.topology, origin{}, strings.Fields(r.set), common{s.nats, s.client, s.clients, topologies.Password, s.limits, nil}, chosen, fastest, 1)
 	if err != nil || again.skip != "" || len(again.labs) == 0 {

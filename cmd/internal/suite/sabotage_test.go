@@ -2,6 +2,7 @@ package suite
 
 import (
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/lbtest/lbtest/assertions"
@@ -40,9 +41,10 @@ func watchedLab(t *testing.T, topology, set string, beside *assertions.Observati
 // judgedBy is the assertion of that name.
 func judgedBy(t *testing.T, name string) assertions.Assertion {
 	t.Helper()
-	a, ok := assertions.Find(name)
-	if !ok {
+	all := assertions.All()
+	i := slices.IndexFunc(all, func(a assertions.Assertion) bool { return a.Name == name })
+	if i < 0 {
 		t.Fatalf("no assertion is called %s", name)
 	}
-	return a
+	return all[i]
 }
