@@ -36,7 +36,7 @@ var plain = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	program := filepath.Join(dir, "node")
-	build := exec.Command("go", "test", "-c", "-race=false", "-cover=false", "-o", program, "github.com/lbtest/lbtest/topologies/embedded")
+	build := exec.Command("go", "test", "-c", "-race=false", "-cover=false", "-ldflags=-s -w", "-o", program, "github.com/lbtest/lbtest/topologies/embedded")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building a node program without the race detector: %w\n%s", err, out)
 	}
