@@ -6,14 +6,20 @@ import (
 	"time"
 )
 
+// What helps against an event of the balancer, whoever suffers from it.
+var (
+	reloaded = Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
+		Set: map[string]string{"restart": "reload"}}
+	takenOver = Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"}
+)
+
 // eventAdvice is what helps against something that happens to the balancer.
 func eventAdvice(t Terms) []Advice {
 	var advice []Advice
 	for _, s := range t.Strikes {
 		switch s {
 		case "restart=crash":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
-				Set: map[string]string{"restart": "reload"}})
+			advice = append(advice, reloaded)
 		case "stall":
 			why := ": from 3 s on Raft's election timers (4 to 9 s) begin to run out"
 			if t.kind().name == leafLinks {
@@ -21,7 +27,7 @@ func eventAdvice(t Terms) []Advice {
 			}
 			advice = append(advice, Advice{Target: "load-balancer", Text: "keep pauses (failover, live migration, overload) below 2 s" + why})
 		case "outage":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"})
+			advice = append(advice, takenOver)
 		}
 	}
 	if t.Lifetime > 0 {

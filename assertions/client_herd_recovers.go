@@ -51,7 +51,7 @@ func herdAdvice(t Terms) []Advice {
 			Set: map[string]string{"restart": "reload"}})
 	}
 	if t.Struck("outage") {
-		advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"})
+		advice = append(advice, takenOver)
 	}
 	return advice
 }

@@ -260,12 +260,11 @@ func appAdvice(t Terms) []Advice {
 	for _, s := range t.Strikes {
 		switch s {
 		case "restart=crash":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on",
-				Set: map[string]string{"restart": "reload"}})
+			advice = append(advice, reloaded)
 		case "stall":
 			advice = append(advice, Advice{Target: "load-balancer", Text: "keep pauses (failover, live migration, overload) below 2 s"})
 		case "outage":
-			advice = append(advice, Advice{Target: "load-balancer", Text: "a second instance that takes the address over within 2 s"}, everlasting)
+			advice = append(advice, takenOver, everlasting)
 		case "drain":
 			advice = append(advice, Advice{Target: "load-balancer", Text: "drained connections left alone until the server asks its clients to go: lame duck mode moves them one by one",
 				Set: map[string]string{"drain": "keep"}})

@@ -136,7 +136,7 @@ func streamAdvice(t Terms) []Advice {
 		advice = append(advice, Advice{Target: "load-balancer", Text: "no inspection of what NATS clients say, or TLS from end to end, which it cannot look into", Set: map[string]string{"inspection": "none"}})
 	}
 	if t.Struck("restart=crash") {
-		advice = append(advice, Advice{Target: "load-balancer", Text: "reload instead of restarting: connections of the old instance must live on", Set: map[string]string{"restart": "reload"}})
+		advice = append(advice, reloaded)
 	}
 	if len(t.Strikes) > 0 {
 		advice = append(advice, Advice{Target: "client", Text: "nats.MaxReconnects(-1) and nats.RetryOnFailedConnect(true): an application outlasts what the balancer goes through",

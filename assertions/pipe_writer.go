@@ -41,14 +41,7 @@ func newPipeWriter(a *app, stream string) (*pipeWriter, error) {
 func (w *pipeWriter) write(ctx context.Context, enough <-chan struct{}, p *pipeline) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		select {
-		case <-enough:
-			return
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for ticked(ctx, tick, enough) {
 		w.last++
 		began := p.rec.Now()
 		if !w.deliver(ctx, p.rec) {
@@ -63,6 +56,18 @@ func (w *pipeWriter) write(ctx context.Context, enough <-chan struct{}, p *pipel
 		if w.last%sayAgain == 0 {
 			w.repeat(ctx, p.rec, w.last)
 		}
+	}
+}
+
+// ticked waits for the next tick. It reports false once enough is closed or the context has ended.
+func ticked(ctx context.Context, tick *time.Ticker, enough <-chan struct{}) bool {
+	select {
+	case <-enough:
+		return false
+	case <-ctx.Done():
+		return false
+	case <-tick.C:
+		return true
 	}
 }
 
@@ -152,14 +157,7 @@ func keyOf(seq int) string { return "k" + strconv.Itoa(seq%bucketKeys) }
 func (k *bucketKeeper) keep(ctx context.Context, enough <-chan struct{}) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		select {
-		case <-enough:
-			return
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for ticked(ctx, tick, enough) {
 		k.last++
 		for ctx.Err() == nil && k.put(ctx) != nil {
 			rest(ctx, 250*time.Millisecond)

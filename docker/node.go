@@ -3,7 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -27,17 +26,9 @@ type node struct {
 
 func (n *node) Name() string { return n.member.Name }
 
-func (n *node) Addr(l topologies.Link) string {
-	port, ok := n.member.Ports[l]
-	if !ok {
-		return ""
-	}
-	return net.JoinHostPort(n.member.Host, strconv.Itoa(port))
-}
+func (n *node) Addr(l topologies.Link) string { return n.member.Addr(l) }
 
-func (n *node) Monitor() string {
-	return "http://" + net.JoinHostPort(n.member.Host, strconv.Itoa(n.member.Monitor))
-}
+func (n *node) Monitor() string { return n.member.Monitoring() }
 
 func (n *node) Log() string { return n.log }
 

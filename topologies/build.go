@@ -3,7 +3,6 @@ package topologies
 import (
 	"fmt"
 	"hash/fnv"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -331,9 +330,9 @@ func (b Build) Directly(members []Member) Build {
 		fronts[f], balanced[f.Link] = addr, true
 	}
 	for _, m := range members {
-		for link, port := range m.Ports {
+		for link := range m.Ports {
 			if link != Clients && !balanced[link] {
-				fronts[Front{link, m.Name}] = net.JoinHostPort(m.Host, strconv.Itoa(port))
+				fronts[Front{link, m.Name}] = m.Addr(link)
 			}
 		}
 	}

@@ -2,7 +2,9 @@ package topologies
 
 import (
 	"context"
+	"net"
 	"net/netip"
+	"strconv"
 )
 
 // Runtime is a way to start a Build: as child processes, or in containers.
@@ -70,4 +72,18 @@ type Member struct {
 	Ports   map[Link]int // one for each link the node listens for
 	Monitor int          // port of the monitoring endpoint
 	Dir     string       // the node's own directory; JetStream's store goes below it
+}
+
+// Addr is where the node listens for a link, host:port; "" for one that it does not listen for.
+func (m Member) Addr(l Link) string {
+	port, ok := m.Ports[l]
+	if !ok {
+		return ""
+	}
+	return net.JoinHostPort(m.Host, strconv.Itoa(port))
+}
+
+// Monitoring is the URL of its monitoring endpoint, http://host:port.
+func (m Member) Monitoring() string {
+	return "http://" + net.JoinHostPort(m.Host, strconv.Itoa(m.Monitor))
 }

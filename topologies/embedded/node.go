@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -76,17 +75,9 @@ func writeFiles(b topologies.Build, m topologies.Member) error {
 
 func (n *node) Name() string { return n.member.Name }
 
-func (n *node) Addr(l topologies.Link) string {
-	port, ok := n.member.Ports[l]
-	if !ok {
-		return ""
-	}
-	return net.JoinHostPort(n.member.Host, strconv.Itoa(port))
-}
+func (n *node) Addr(l topologies.Link) string { return n.member.Addr(l) }
 
-func (n *node) Monitor() string {
-	return "http://" + net.JoinHostPort(n.member.Host, strconv.Itoa(n.member.Monitor))
-}
+func (n *node) Monitor() string { return n.member.Monitoring() }
 
 func (n *node) Log() string { return filepath.Join(n.member.Dir, "nats-server.log") }
 
