@@ -53,10 +53,7 @@ type Endpoint struct {
 }
 
 // door is one host and port of the endpoint.
-type door struct {
-	host, port string
-	secure     bool // tls://
-}
+type door struct{ host, port string }
 
 func (d door) String() string { return net.JoinHostPort(d.host, d.port) }
 
@@ -168,7 +165,7 @@ func (e *Endpoint) locate(flag, urls string) (login nats.Option, err error) {
 		default:
 			return nil, fmt.Errorf("%s %s://%s: want nats:// or tls://", flag, u.Scheme, u.Host)
 		}
-		d := door{host: u.Hostname(), port: u.Port(), secure: u.Scheme == "tls"}
+		d := door{host: u.Hostname(), port: u.Port()}
 		if d.port == "" {
 			d.port = "4222" // nats.go's
 		}
