@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -150,7 +151,7 @@ func (t Target) learnt(node, of, addr string) Event {
 
 // awaitLinks looks until all is connected, a roll-call was answered if there is one, and nothing has changed for
 // settle. It writes mesh-full or mesh-partial, whatever the kind, and every connection's ends.
-func awaitLinks(ctx context.Context, t Target, rec *Recorder, kind linkKind, roll *chorus, limit time.Duration) bool {
+func awaitLinks(ctx context.Context, t Target, rec *Recorder, kind linkKind, roll *chorus, limit time.Duration) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	began := rec.Now()
@@ -178,7 +179,6 @@ func awaitLinks(ctx context.Context, t Target, rec *Recorder, kind linkKind, rol
 		}
 		rec.Add(Event{From: Server, Kind: "mesh-partial"})
 	}
-	return full
 }
 
 // lately is how far a roll-call looks back: what was said before that is no sign that messages cross now.
@@ -197,18 +197,10 @@ func (c *chorus) since(at time.Duration) []*tick {
 	var later []*tick
 	for _, t := range c.ticks {
 		if t.at >= at {
-			later = append(later, &tick{at: t.at, heard: cloned(t.heard)})
+			later = append(later, &tick{at: t.at, heard: maps.Clone(t.heard)})
 		}
 	}
 	return later
-}
-
-func cloned(heard map[hearing]bool) map[hearing]bool {
-	c := make(map[hearing]bool, len(heard))
-	for h := range heard {
-		c[h] = true
-	}
-	return c
 }
 
 // deaf writes who has not heard whom lately.

@@ -289,7 +289,7 @@ func (l *lulls) rest(ctx context.Context, enough <-chan struct{}, q lull, speake
 	switch s.End {
 	case "":
 		s.Lasted = time.Since(began)
-		s.End = l.speak(nc, w, q, heard, speaker)
+		s.End = l.speak(nc, w, heard, speaker)
 	case endPinged:
 		began = began.Add(-s.Lasted) // what moved last has ended it
 	}
@@ -386,7 +386,7 @@ func (l *lulls) keepQuiet(ctx context.Context, enough <-chan struct{}, q lull, w
 }
 
 // speak ends the silence and says what became of the connection.
-func (l *lulls) speak(nc *nats.Conn, w *watched, q lull, inbox *nats.Subscription, speaker *nats.Conn) string {
+func (l *lulls) speak(nc *nats.Conn, w *watched, inbox *nats.Subscription, speaker *nats.Conn) string {
 	served := inbox != nil && speaker.IsConnected()
 	if served && l.nudge(speaker, inbox, awaited) {
 		return endAlive

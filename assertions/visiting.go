@@ -214,7 +214,7 @@ func (e *Endpoint) talking(ctx context.Context, visitors []*nats.Conn, rec *Reco
 		return
 	}
 	asker, echo := apart(visitors)
-	inbox, err := mirror(asker, echo)
+	inbox, err := mirror(echo)
 	if err != nil {
 		rec.Add(Event{From: Client, Kind: "unanswered", Why: e.mask(err.Error())})
 		return
@@ -261,7 +261,7 @@ func apart(visitors []*nats.Conn) (*nats.Conn, *nats.Conn) {
 }
 
 // mirror lets echo send back whatever comes to an inbox of its own.
-func mirror(asker, echo *nats.Conn) (inbox string, err error) {
+func mirror(echo *nats.Conn) (inbox string, err error) {
 	inbox = echo.NewInbox()
 	for _, subject := range []string{inbox, inbox + ".>"} { // the latter for subjects that are long
 		if _, err := echo.Subscribe(subject, func(m *nats.Msg) {
@@ -373,7 +373,7 @@ func (e *Endpoint) again(ctx context.Context, rec *Recorder) (asker, echo *nats.
 		asker.Close()
 		return nil, nil, "", err
 	}
-	if inbox, err = mirror(asker, echo); err == nil {
+	if inbox, err = mirror(echo); err == nil {
 		warm, cancel := context.WithTimeout(ctx, clientPatience)
 		defer cancel()
 		if until(warm, func() bool { return bounce(asker, inbox, []byte("?"), nil) == nil }) {
