@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -143,8 +144,23 @@ func (o owner) String() string {
 // sources hands out every Go file of the module that is not a test, by its path from the module's root,
 // whatever system it is built for.
 func sources(each func(file string, parsed *ast.File)) error {
+	all, err := parsed()
+	for _, s := range all {
+		each(s.file, s.parsed)
+	}
+	return err
+}
+
+// source is one such file.
+type source struct {
+	file   string
+	parsed *ast.File
+}
+
+// parsed reads all of them, once: every registry is looked for in them anew.
+var parsed = sync.OnceValues(func() (all []source, err error) {
 	root := filepath.Join("..", "..", "..")
-	return fs.WalkDir(os.DirFS(root), ".", func(file string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(os.DirFS(root), ".", func(file string, d fs.DirEntry, err error) error {
 		switch name := d.Name(); {
 		case err != nil:
 			return fmt.Errorf("walking %s: %w", file, err)
@@ -157,10 +173,11 @@ func sources(each func(file string, parsed *ast.File)) error {
 		if err != nil {
 			return fmt.Errorf("parsing %s: %w", file, err)
 		}
-		each(file, parsed)
+		all = append(all, source{file, parsed})
 		return nil
 	})
-}
+	return all, err
+})
 
 func TestTheTableRefuses(t *testing.T) {
 	for _, c := range []struct {
