@@ -262,6 +262,7 @@ func TestAnInterruptedMeasurementTellsWhatItKnows(t *testing.T) {
 	if testing.Short() {
 		t.Skip("real servers")
 	}
+	t.Parallel() // it waits
 	a := at(natsd(t, nil).Addr().String())
 	a.Timeout = 3 * time.Second
 	plan, err := NewEndpointPlan(EndpointOptions{Access: a, Deep: &assertions.Depth{MaxWait: 5 * time.Minute, Precision: assertions.Precision{Share: 0.02}, Mode: assertions.ModeLadder}})

@@ -7,8 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -309,7 +309,14 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	for _, q := range asked {
 		plan.scenarios = append(plan.scenarios, q.scenario)
 	}
+	var mu sync.Mutex
+	told := map[string]int{}
 	answers := plan.Run(t.Context(), func(p Progress) {
+		if p.Kind == "finished" {
+			mu.Lock()
+			told[p.Scenario]++
+			mu.Unlock()
+		}
 		if p.Kind != "started" {
 			t.Logf("%6.1fs %-8s %s: %s", p.At.Seconds(), p.Verdict, p.Scenario, p.Text)
 		}
@@ -317,6 +324,9 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	alone := plan
 	alone.options.Parallel = 1
 	for i, q := range asked {
+		if n := told[q.scenario.name]; n != 1 {
+			t.Errorf("the verdict on %s was told %d times", q.scenario.name, n)
+		}
 		for _, r := range q.rows {
 			t.Run(r.name, func(t *testing.T) {
 				alarm, err := r.check(answers, answers.Scenarios[i])
@@ -360,31 +370,6 @@ func (r row) check(answers report.Report, s report.Scenario) (alarm bool, err er
 		return false, nil
 	}
 	return !slices.ContainsFunc(r.want, func(want assertions.Verdict) bool { return want.Worse(got) }), fmt.Errorf("got %s, want %v: %s %s", got, r.want, said, s.Reason)
-}
-
-func TestARunTellsEachVerdictOnce(t *testing.T) {
-	if testing.Short() {
-		t.Skip("integration: starts a cluster")
-	}
-	t.Parallel()
-	rt := embedded.New(embedded.Options{})
-	p, err := NewPlan(Options{Topologies: []string{routes}, Set: []string{"frontends=per-node"}, Assert: []string{"routes/full-mesh-forms"}, Runtime: rt})
-	if err != nil {
-		t.Fatal(err)
-	}
-	finished := 0
-	began := time.Now()
-	r := p.Run(t.Context(), func(p Progress) {
-		if p.Kind == "finished" {
-			finished++
-		}
-	})
-	if err := rt.Close(); err != nil {
-		t.Error(err)
-	}
-	if finished != 1 || r.Verdict != assertions.Safe {
-		t.Errorf("got %d verdicts, %s after %s: %v", finished, r.Verdict, time.Since(began), r.Scenarios[0].Because)
-	}
 }
 
 // TestALostMessageIsMissed takes acknowledged messages out of a stream behind lbtest's back: no balancer is
