@@ -1,0 +1,135 @@
+package suite
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/lbtest/lbtest/assertions"
+)
+
+// calm is how many scenarios of three nodes are repeated side by side that failed for want of CPU: two a processor get
+// what they need.
+func calm() int64 { return int64(max(2, 2*runtime.NumCPU())) }
+
+// repeat runs the labs in which something was marginal, or failed for lbtest's own reasons, again: what only failed a few
+// at a time, and then alone what is still open. A scenario's other labs have said what they have to say, and beside them
+// the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that changes is flaky and keeps its worse form; a failure of ours that does not
+// come back is forgotten.
+func (r *run) repeat(ctx context.Context, verdicts []verdict) {
+	open := make([]bool, len(verdicts))
+	for i, v := range verdicts {
+		open[i] = v.marginal()
+	}
+	r.again(ctx, verdicts, calm(), func(i int) bool { return open[i] && !verdicts[i].close() }, verdict.doubtful, "with less beside it")
+	r.again(ctx, verdicts, 1, func(i int) bool { return open[i] && verdicts[i].marginal() }, verdict.doubtful, "alone")
+	for i, v := range verdicts {
+		if open[i] {
+			r.finished(v)
+		}
+	}
+}
+
+// whole is the scenario of a verdict with all that it was judged by.
+func (v verdict) whole() scenario { return v.scenario }
+
+// doubtful is the scenario of a verdict with those labs alone that judge what was marginal.
+func (v verdict) doubtful() scenario {
+	s := v.scenario
+	s.labs = slices.DeleteFunc(slices.Clone(s.labs), func(l lab) bool {
+		return !slices.ContainsFunc(v.results, func(r result) bool { return r.marginal && l.says(r) })
+	})
+	return s
+}
+
+// says reports whether a result is one that this lab has a part in.
+func (l lab) says(r result) bool {
+	return (r.link == "" || r.link == string(l.link())) && slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Name == r.assertion.Name })
+}
+
+// doubt is what a verdict is repeated for: the first result that was marginal, or else why it is not better.
+func (v verdict) doubt() string {
+	for _, r := range v.byWeight() {
+		if r.marginal {
+			return r.assertion.Name + ": " + r.said()
+		}
+	}
+	return strings.Join(v.because()[:min(1, len(v.because()))], "")
+}
+
+// again runs scenarios, or those labs of them that part chooses, once more: as many side by side as are told, or half as
+// many with twice the nodes.
+func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which func(int) bool, part func(verdict) scenario, how string) {
+	clear(r.labs) // what is repeated is seen afresh
+	room := semaphore.NewWeighted(side)
+	var wg sync.WaitGroup
+	seconds := make([]*verdict, len(verdicts))
+	for i, v := range verdicts {
+		if !which(i) {
+			continue
+		}
+		s, takes := part(v), min(crews(v.scenario.topology), side)
+		if ctx.Err() != nil || room.Acquire(ctx, takes) != nil {
+			break // the run ends
+		}
+		// A control that failed in the crowd gets another chance as well.
+		for _, l := range s.labs {
+			c := l.control() // an uncontrolled lab's never ran
+			if o := r.controls[c.key()]; o != nil && o.over() && amiss(c, *o) != nil {
+				delete(r.controls, c.key())
+			}
+		}
+		r.note("%s is repeated %s: %s", v.scenario.name, how, v.doubt())
+		r.begin(ctx, s, &wg, func(v verdict) {
+			seconds[i] = &v
+			room.Release(takes)
+		})
+	}
+	wg.Wait()
+	for i, second := range seconds {
+		if second != nil && ctx.Err() == nil {
+			verdicts[i] = merge(verdicts[i], *second)
+		}
+	}
+}
+
+// merge puts two runs of a scenario together.
+func merge(first, second verdict) verdict {
+	merged := first
+	merged.err, merged.last = second.err, second.beside(first).worst()
+	merged.results = slices.Clone(first.results)
+	for i, was := range first.results {
+		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name && r.link == was.link })
+		if j < 0 {
+			continue
+		}
+		now := second.results[j]
+		switch {
+		case was.finding.Verdict == assertions.Errored:
+			merged.results[i] = now
+		case now.finding.Verdict == was.finding.Verdict || now.finding.Verdict == assertions.Errored:
+		default:
+			if now.finding.Verdict.Worse(was.finding.Verdict) {
+				merged.results[i] = now
+			}
+			merged.results[i].flaky = true
+			merged.flaky = true
+		}
+	}
+	return merged
+}
+
+// beside is a second verdict with what an earlier one said of what was not repeated.
+func (v verdict) beside(earlier verdict) verdict {
+	v.results = slices.Clone(v.results)
+	for _, was := range earlier.results {
+		if !slices.ContainsFunc(v.results, func(r result) bool { return r.assertion.Name == was.assertion.Name && r.link == was.link }) {
+			v.results = append(v.results, was)
+		}
+	}
+	return v
+}
