@@ -278,7 +278,9 @@ func (l *life) kill() error {
 func (l *life) end() error {
 	l.wanted.Store(true)
 	_, err := l.tell(context.Background(), order{Do: doClose})
-	err = errors.Join(err, l.input.Close())
+	if err != nil {
+		l.input.Close() // which ends it as well; closed already once it has been waited for
+	}
 	<-l.gone
 	return errors.Join(err, l.how)
 }
