@@ -22,7 +22,7 @@ const (
 	probing = time.Second
 	// atOnce is how many connections are opened side by side: a balancer that limits their rate is not tested here.
 	atOnce = 8
-	// anew is how often a pass that taught nothing is made again, since the tester was late: a machine that is busy for
+	// anew is how many passes there may be in which the tester was late before it gives up: a machine that is busy for
 	// three of them stays so.
 	anew = 2
 	// opened is when a server's first PING has come: two seconds after the connect, up to a fifth later.
@@ -66,7 +66,8 @@ func (e *Endpoint) Lulling(ctx context.Context, d Depth, rec *Recorder, say func
 		l.pass(ctx, plan, speaker)
 		wait(l.open, 2*prompt) // whether the tester was late at the end is known a little later
 		learnt := IdleOf(l.history())
-		if learnt.Doubtful > known.Doubtful && learnt.Low == known.Low && learnt.High == known.High {
+		learnt.Doubtful -= known.Doubtful // what was late before has been made again
+		if learnt.Doubtful > 0 {
 			spoilt++
 		}
 		waits = d.next(learnt)
