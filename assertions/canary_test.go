@@ -109,6 +109,8 @@ func TestProved(t *testing.T) {
 		{"a hash that reaches two", "balance", "source-hash", plain, line(to("vip", "n1"), to("vip", "n2")), "one source address reached 2 nodes"},
 		{"a hash of two addresses", "balance", "source-hash", plain, line(calls("10.0.0.1:1", to("vip", "n1")), calls("10.0.0.2:1", to("vip", "n2")), calls("10.0.0.2:2", to("vip", "n2"))), ""},
 		{"a hash of an address and not of its port", "balance", "source-hash", plain, line(calls("10.0.0.1:1", to("vip", "n1")), calls("10.0.0.1:2", to("vip", "n2"))), "one source address reached 2 nodes"},
+		{"a hash without the node that it led to", "balance", "source-hash", plain, line(to("vip", "n1"), on(2, Lab, "node-lost", node("n1"), how("kill")), on(3, Balancer, "begin", front("vip"), backend("n2"))), ""},
+		{"a hash that changed before a node was lost", "balance", "source-hash", plain, line(to("vip", "n1"), to("vip", "n2"), on(2, Lab, "node-lost", node("n1"), how("kill"))), "one source address reached 2 nodes"},
 		{"a kernel with an entry", "engine", "kernel", plain, line(to("vip", "n1"), on(1, Balancer, "applied", front("vip"), why("engine"))), ""},
 		{"a kernel that has none", "engine", "kernel", plain, line(to("vip", "n1")), "no connection was in the kernel's table"},
 		{"a simulation", "engine", "simulated", plain, line(to("vip", "n1")), ""},

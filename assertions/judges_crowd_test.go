@@ -141,6 +141,8 @@ func TestRecoverAfterChurn(t *testing.T) {
 		{name: "nor are two", terms: crowdStruck(6), events: crashed(6, 4.1), control: cut, want: Safe, got: "6 connections ended, the last client was back 4.1s after the event"},
 		{name: "more are, and marginal", terms: crowdStruck(6), events: crashed(6, 4.2), control: cut, marginal: true, want: Risky, got: "all 6 clients came back, the last one 4.2s after the event (control 2.1s)"},
 		{name: "a crash that nobody noticed was none", terms: crowdStruck(6), events: line(came(6, 0.01), strike(4.9, 5), dispersed(41)), control: cut, want: Skipped, got: "no client lost its connection"},
+		{name: "a crash that forgot connections without a word", terms: crowdStruck(6), events: line(came(6, 0.01), strike(4.9, 5), cutOff(5, 2), returnedOn(evenly, 7.1, 0, 2, 2.1), dispersed(41)), control: cut,
+			want: Skipped, got: "4 of 6 clients did not learn that the balancer has lost their connections, and so nobody came back whose return could be timed: quiet clients learn it at their PINGs"},
 		{name: "a churn in which one did not leave", terms: crowdOf(6), events: line(came(6, 0.01), churning(6), cutOff(3, 5), returnedOn(evenly, 3.1, 0, 5, 0.1), dispersed(41)), control: control,
 			want: Skipped, got: "1 of 6 clients did not leave, so that nobody saw them come back"},
 		{name: "without any churn", terms: crowdOf(6), events: line(came(6, 0.01), dispersed(41)), control: control, want: Skipped, got: "nobody left, and so nobody came back"},

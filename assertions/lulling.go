@@ -394,7 +394,8 @@ func (l *lulls) speak(nc *nats.Conn, w *watched, inbox *nats.Subscription, speak
 	}
 	// What the server took and did not bring here is lost, though a word from here might open the way again.
 	deaf := served && speaker.FlushTimeout(awaited) == nil
-	if !deaf && w.finish().how == "" && nc.FlushTimeout(awaited) == nil {
+	spoke := w.finish().how == "" && nc.FlushTimeout(awaited) == nil // whatever comes of it, an RST on the next packet shows
+	if spoke && !deaf {
 		return endAlive
 	}
 	switch w.finish().how {

@@ -35,6 +35,15 @@ func (t turnout) returns() []Measure {
 		count("clients_missing", len(t.missing), "clients"), seconds("last_back_after", t.back)}
 }
 
+// unaware is how many clients never lost their connection.
+func (t turnout) unaware() int {
+	aware := map[string]bool{}
+	for _, e := range t.left {
+		aware[e.App] = true
+	}
+	return len(t.arrived) - len(aware)
+}
+
 // judgeReturn says whether all who lost their connections came back, and when.
 func judgeReturn(h History, t turnout) []Finding {
 	usual, said := turnoutOf(h.control()), roomless(h)
@@ -50,6 +59,10 @@ func judgeReturn(h History, t turnout) []Finding {
 	case t.back > usual.back+allowed:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all %s came back, the last one %s %s (control %s)", plural(len(t.arrived), "client"), spoken(t.back), since, spoken(usual.back)),
 			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.back < usual.back+allowed+tolerance}}
+	case h.Control != nil && h.Terms.Struck("outage", "restart=crash") && t.unaware() > 0:
+		// Whoever forwards by a connection table forgets all of it, and tells nobody who does not speak.
+		return skip(fmt.Sprintf("%d of %s did not learn that the balancer has lost their connections, and so nobody came back whose return could be timed: quiet clients learn it at their PINGs",
+			t.unaware(), plural(len(t.arrived), "client")))
 	case len(t.left) == 0:
 		return held(fmt.Sprintf("no connection of %s ended", plural(len(t.arrived), "client")), t.returns()...)
 	}

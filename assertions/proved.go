@@ -215,11 +215,17 @@ func (h History) keptOut() bool {
 	})
 }
 
-// provedHash wants each source address to have met one node at each frontend. All nodes of a lab on one machine dial from the
-// same address, in containers each from its own.
+// provedHash wants each source address to have met one node at each frontend, for as long as all are there: without one of
+// them a hash leads elsewhere. All nodes of a lab on one machine dial from the same address, in containers each from its own.
 func provedHash(h History) string {
 	met := map[[2]string]string{}
-	for _, e := range h.Kind(Balancer, "begin") {
+	for _, e := range h.Events {
+		if e.From == Lab && e.Kind == "node-lost" || e.From == Balancer && (e.Kind == "down" || e.Kind == "removed") && balanced(e) {
+			break
+		}
+		if e.From != Balancer || e.Kind != "begin" {
+			continue
+		}
 		host, _, _ := net.SplitHostPort(e.Caller) // "" is an address like any other
 		by := [2]string{e.Front, host}
 		if was, again := met[by]; balanced(e) && again && was != e.Backend {

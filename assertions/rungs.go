@@ -105,8 +105,8 @@ func (d Depth) first() []time.Duration {
 	return append(all[:ladderRungs-1], d.MaxWait)
 }
 
-// next are the silences to try after what is known, of which Doubtful is what the last ones left open, none when the answer is as near as it was asked for, or cannot be
-// had any nearer.
+// next are the silences to try after what is known, of which Doubtful is what the last ones left open; none when the answer
+// is as near as it was asked for, or cannot be had any nearer.
 func (d Depth) next(known Idle) []time.Duration {
 	switch {
 	case known.Died:

@@ -18,8 +18,8 @@ func calm() int64 { return int64(max(2, 2*runtime.NumCPU())) }
 
 // repeat runs the labs in which something was marginal, or failed for lbtest's own reasons, again: what only failed a few
 // at a time, and then alone what is still open. A scenario's other labs have said what they have to say, and beside them
-// the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that changes is flaky and keeps its worse form; a failure of ours that does not
-// come back is forgotten.
+// the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that
+// changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
 func (r *run) repeat(ctx context.Context, verdicts []verdict) {
 	open := make([]bool, len(verdicts))
 	for i, v := range verdicts {
