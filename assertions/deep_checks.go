@@ -88,16 +88,20 @@ func (i Idle) unknown(h History) []Finding {
 // ample is a limit that leaves a client's PING its margin: a tenth.
 const ample = nats.DefaultPingInterval * 11 / 10
 
-// unsure reports whether connections that the tester was late for might have said something else than the others.
+// unsure reports whether connections that the tester was late for might have said something else than the others, which
+// those that were made in their place have not said again.
 func (i Idle) unsure() bool {
+	near := i.Precision.at(i.Low)
 	switch {
 	case i.Doubtful == 0:
 		return false
-	case i.Doubted > 0 && i.Doubted < i.Low, !i.Met() && (i.Doubted > 0 || i.Low < ample):
+	case i.Doubted > 0 && i.Doubted < i.Low-near:
 		return true
+	case !i.Met():
+		return i.Doubted > 0 || i.Low < ample && i.Missed > i.Low+near
 	}
 	// A wide answer is one all the same, unless the boundary lies within.
-	return i.Met() && i.High-i.Low > i.Precision.at(i.High) && i.Low < ample && i.High > nats.DefaultPingInterval
+	return i.High-i.Low > i.Precision.at(i.High) && i.Low < ample && i.High > nats.DefaultPingInterval
 }
 
 // doubtful says why there is no answer, or no nearer one.

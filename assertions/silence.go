@@ -47,6 +47,7 @@ type Idle struct {
 	Doubtful  int           // connections that the tester itself was late for, which count for nothing
 	Late      time.Duration // by how much it was, for one of them, at the most
 	Doubted   time.Duration // the shortest silence that one of them did not survive, as it seemed; 0 where all did
+	Missed    time.Duration // the longest silence of one of them
 	Precision Precision     // how near it was to be known
 }
 
@@ -100,7 +101,7 @@ func IdleOf(h History) Idle {
 
 // doubt sets a connection aside.
 func (i *Idle) doubt(s Silence, late time.Duration) {
-	i.Doubtful, i.Late = i.Doubtful+1, max(i.Late, late)
+	i.Doubtful, i.Late, i.Missed = i.Doubtful+1, max(i.Late, late), max(i.Missed, s.Lasted)
 	if s.End != endAlive && s.End != endPinged && (i.Doubted == 0 || s.Lasted < i.Doubted) {
 		i.Doubted = s.Lasted
 	}

@@ -303,7 +303,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 	// tests run at the same time. The long suites have neither.
 	plan := Plan{options: Options{Runtime: rt, Parallel: 8}, seed: 1}
 	if long {
-		plan.options.Parallel = 16
+		plan.options.Parallel = 20
 	}
 	asked := questions(t, rows)
 	for _, q := range asked {
@@ -331,7 +331,7 @@ func TestVerdictsOnRealNATS(t *testing.T) {
 			t.Run(r.name, func(t *testing.T) {
 				alarm, err := r.check(answers, answers.Scenarios[i])
 				if alarm {
-					// What sixteen labs do to each other is no balancer's doing. A verdict that is too good has no excuse.
+					// What twenty labs do to each other is no balancer's doing. A verdict that is too good has no excuse.
 					t.Logf("a false alarm beside others, asked again alone: %v", err)
 					alone.scenarios = []scenario{q.scenario}
 					again := alone.Run(t.Context(), nil)
