@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"slices"
 )
 
 func init() {
@@ -85,7 +86,7 @@ func judgeCarried(h History, w wording, one, done string) []Finding {
 		longer = max(longer, h.Terms.Reconnect+tolerance) // what a client says while it waits to dial again
 	}
 	switch {
-	case len(t.lost) > 2*len(control.lost):
+	case len(t.lost) > max(2*len(control.lost), underWay(t.lost, absences(h))):
 		return finding(Risky, t.lost, "%s not %s in a gap of %s while no connection could exist (%s; control: %d for one cut connection)", plural(len(t.lost), one), done,
 			spoken(longest), byWorkload(t.lost), len(control.lost))
 	case len(h.Terms.Strikes) > 0 && t.slowest > longer:
@@ -98,6 +99,18 @@ func judgeCarried(h History, w wording, one, done string) []Finding {
 		return f
 	}
 	return held(fmt.Sprintf("%d of %s %s, the slowest after %s", t.heard, plural(t.said, one), done, spoken(t.slowest)), measured...)
+}
+
+// underWay counts those of whom one may have been lost with a connection, since it was under way when that ended. Whether
+// one was is luck, here as in the control: a client that asks has something under way every other moment.
+func underWay(lost []Event, away []absence) int {
+	n := 0
+	for _, a := range away {
+		if slices.ContainsFunc(lost, func(e Event) bool { return e.At <= a.lost.At && excused(e, []absence{a}) }) {
+			n++
+		}
+	}
+	return n
 }
 
 // unmanned counts what the server itself refused, since nobody was there.
