@@ -66,6 +66,7 @@ func NewMatrixPlan(o MatrixOptions) (MatrixPlan, error) {
 	if p.scenarios, err = shard(scenarios, o.Shard); err != nil {
 		return p, err
 	}
+	p.cells.duties = duties(p.scenarios)
 	return p, p.something()
 }
 

@@ -3,6 +3,7 @@ package suite
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -316,6 +317,26 @@ func TestLabsThatDifferInNameAloneAreOne(t *testing.T) {
 	// Five days and six hours are simulated as ten minutes alike; whether a probe counts and in which manner they end is not alike.
 	if want := []string{"aws-ec2-conntrack", "cisco-asa", "fortinet", "linux-conntrack cilium cilium-old"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestALabThatCellsShareProvesWhatEachOfThemStates(t *testing.T) {
+	p, err := cellsOf(t, "axes:\n  topology: clients-behind-lb\n  profile: [traefik-tcp, hetzner-lb]\nassert: client/herd-recovers\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	duties := map[string]bool{}
+	for _, s := range p.scenarios {
+		proved := slices.Sorted(maps.Keys(p.cells.duties[s.labs[0].likeness()]))
+		duties[strings.Join(proved, " ")] = true
+		for name := range s.labs[0].proves {
+			if !slices.Contains(proved, name) {
+				t.Errorf("%s states %s, and the lab proves %q", s.name, name, proved)
+			}
+		}
+	}
+	if len(duties) != 1 || !duties["balance hairpin"] {
+		t.Errorf("got labs that prove %v, want one that proves balance and hairpin", slices.Collect(maps.Keys(duties)))
 	}
 }
 

@@ -26,13 +26,30 @@ func (r *run) once(ctx context.Context, l lab, wg *sync.WaitGroup, started func(
 		started()
 		return o
 	}
+	l.proves = r.plan.cells.duties[alike]
 	o := r.launch(ctx, l, wg, started)
 	r.labs[alike] = o
 	return o
 }
 
-// likeness is the same for labs in which the same happens and the same is watched and proved, whatever the load
-// balancers are called.
+// duties are, by likeness, what labs prove for all the cells that share them.
+func duties(scenarios []scenario) map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for _, s := range scenarios {
+		for _, l := range s.labs {
+			alike := l.likeness()
+			if all[alike] == nil {
+				all[alike] = map[string]string{}
+			}
+			maps.Copy(all[alike], l.proves) // however each cell put it, it comes to the same value
+		}
+	}
+	return all
+}
+
+// likeness is the same for labs in which the same happens and the same is watched, whatever the load balancers are called,
+// and whichever of its settings each cell wants proved. A proof that idle connections end is waited for, so labs without
+// that duty keep apart.
 func (l lab) likeness() string {
 	var judged, beside []string
 	for _, a := range l.judged {
@@ -41,7 +58,7 @@ func (l lab) likeness() string {
 	for _, n := range l.neighbours {
 		beside = append(beside, fmt.Sprint(n.link, n.fronts, values(n.profile, nil)))
 	}
-	return fmt.Sprint(l.key(), l.clients, l.fronts, l.starts, values(l.profile, l.mute), slices.Sorted(maps.Keys(l.proves)), judged, beside)
+	return fmt.Sprint(l.key(), l.clients, l.fronts, l.starts, values(l.profile, l.mute), l.terms().ProvesIdle(), judged, beside)
 }
 
 // values are what a profile does, setting by setting, without those that have no effect.
@@ -102,6 +119,7 @@ type cells struct {
 	expected     map[string]assertions.Verdict
 	retries      int
 	write        bool
+	duties       map[string]map[string]string // what labs prove that cells share
 }
 
 // want is what a cell is expected to be. What the baseline does not mention is expected to be safe.
