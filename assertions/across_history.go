@@ -83,7 +83,8 @@ func judgeCrossing(h History, one, done string, forms ...string) []Finding {
 	apart := unlinked(h)
 	counted := t.lost
 	if severed(h.Terms) {
-		counted = slices.DeleteFunc(slices.Clone(t.lost), func(e Event) bool { return e.At >= begin-between && within(e.At, apart) })
+		away := append(besides(h), apart...) // inside a cluster they travel on over routes, which may have met the same event
+		counted = slices.DeleteFunc(slices.Clone(t.lost), func(e Event) bool { return e.At >= begin-between && within(e.At, away) })
 	}
 	gap := outage(t.lost)
 	measured := []Measure{count(one+"s_lost", len(t.lost), one+"s"), count(one+"s_sent", t.said, one+"s"), seconds("longest_gap", gap),

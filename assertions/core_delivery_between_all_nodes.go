@@ -60,7 +60,8 @@ func judgeDelivery(h History) []Finding {
 		if h.Control != nil {
 			possible = max(possible, over+reconnected(*h.Control)+time.Second)
 		}
-		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && e.At <= possible })
+		apart := append(besides(h), window{begin - each, possible})
+		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return within(e.At, apart) })
 	}
 	slowest := slowestDelivery(h, "event")
 	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),
@@ -125,10 +126,11 @@ func struck(h History) (begin, over time.Duration) {
 	return b.At, o.At
 }
 
-// unexcused are the messages that were said while everything was connected, or before the event.
+// unexcused are the messages that were said while everything was connected, or before the event. Inside a cluster they
+// travel on over routes, which may have met the same event.
 func unexcused(h History, lost []Event) []Event {
 	begin, _ := struck(h)
-	apart := unlinked(h)
+	apart := append(unlinked(h), besides(h)...)
 	return slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && within(e.At, apart) })
 }
 

@@ -321,7 +321,13 @@ func TestRepliesCross(t *testing.T) {
 	lost := func(at float64, n int) []Event { return unheardOf(ofRequests, "request e1→west", at, n) }
 	terms := hit(superCluster(), "restart=crash")
 	control := line(over(0.01, lost(5, 21)), asunder(5.05, 6.05))
+	together := terms
+	together.Beside = []string{routeLinks}
 	judgeAll(t, "gateways/reply-crosses", []judged{
+		{name: "routes that met the same event take their time", terms: together, events: line(strike(5, 5), over(0.01, lost(5, 50)), asunder(5.05, 6.05)), control: control,
+			want: Risky, got: "answered again 2.5s after the first that was lost, while nothing was connected (control 1.1s for one cut gateway connection); 50 requests lost"},
+		{name: "and no more than that", terms: together, events: line(strike(5, 5), over(0.01, lost(7.9, 7)), asunder(5.05, 6.05)), control: control,
+			want: Unsafe, got: "7 of 100 requests not answered although all was connected, the longest gap 350ms, 1 way affected: request e1→west"},
 		{name: "a gap as long as the control's is safe", terms: terms, events: line(over(0.01, lost(5, 22)), asunder(5.05, 6.1)), control: control,
 			want: Safe, got: "answered again 1.1s after the first that was lost; 78 of 100 requests answered", measured: map[string]float64{"requests_lost": 22, "longest_gap": 1.1}},
 		{name: "a longer one is risky", terms: terms, events: line(over(0.01, lost(5, 60)), asunder(5.05, 8)), control: control,
@@ -392,7 +398,13 @@ func TestCoreMessagesOverGatewaysAndLeafnodeConnections(t *testing.T) {
 	lost := func(at float64, n int) []Event { return missed("event", at, n, "A", "e1", "w1") }
 	run := func(some []Event, from, to float64) []Event { return line(through(0.1, some), asunder(from, to)) }
 	control := run(lost(5, 42), 5.05, 6.05)
+	together := crash
+	together.Beside = []string{routeLinks}
 	judgeAll(t, "core/delivery-between-all-nodes", []judged{
+		{name: "routes that met the same event take their time", terms: together, events: run(lost(7, 9), 5.05, 6.1), control: control,
+			want: Safe, got: "91 of 100 messages heard, the slowest after 100ms"},
+		{name: "and no more than that", terms: together, events: run(lost(9, 9), 5.05, 6.1), control: control,
+			want: Unsafe, got: "9 of 100 messages lost although connections could exist: 1 way affected (A e1→w1)"},
 		{name: "what is lost while not everything is connected does not count", terms: crash, events: run(lost(5, 44), 5.05, 6.1), control: control,
 			want: Safe, got: "56 of 100 messages heard, the slowest after 100ms"},
 		{name: "however long that takes, it is a cost", terms: crash, events: run(lost(5, 90), 5.05, 7.3), control: control,
