@@ -45,7 +45,7 @@ var tunables = []struct {
 	{"reconnect-wait", "DURATION", "pause after every server was tried once (nats.go: 2s)", func(v string) (nats.Option, error) {
 		return durationOption(v, nats.ReconnectWait)
 	}},
-	{"reconnect-jitter", "DURATION", "random addition to that pause (nats.go: 100ms)", func(v string) (nats.Option, error) {
+	{"reconnect-jitter", "DURATION", "random addition to that pause (nats.go: 100ms, 1s with TLS)", func(v string) (nats.Option, error) {
 		return durationOption(v, func(d time.Duration) nats.Option { return nats.ReconnectJitter(d, d) })
 	}},
 	{"max-reconnects", "COUNT, -1", "attempts a server before giving up, -1 for ever (nats.go: 60)", func(v string) (nats.Option, error) {
@@ -175,14 +175,17 @@ func (c ClientTuning) Timeout() time.Duration {
 	return nats.DefaultTimeout
 }
 
-// Reconnecting is the longest pause before a client dials again, its random addition included, and how often it
-// tries each server before it gives up, -1 for ever: nats.go's unless something else was given.
-func (c ClientTuning) Reconnecting() (pause time.Duration, tries int) {
+// Reconnecting is the longest pause before a client dials again, its random addition included, which is longer where it
+// speaks TLS, and how often it tries each server before it gives up, -1 for ever: nats.go's unless something else was given.
+func (c ClientTuning) Reconnecting(tls bool) (pause time.Duration, tries int) {
 	pause, tries = nats.DefaultReconnectWait, nats.DefaultMaxReconnect
 	if given, err := time.ParseDuration(c.said["reconnect-wait"]); err == nil {
 		pause = given
 	}
 	jitter := nats.DefaultReconnectJitter
+	if tls {
+		jitter = nats.DefaultReconnectJitterTLS
+	}
 	if given, err := time.ParseDuration(c.said["reconnect-jitter"]); err == nil {
 		jitter = given
 	}

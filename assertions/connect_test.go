@@ -49,6 +49,27 @@ func TestClientTuningSwitchesOff(t *testing.T) {
 	}
 }
 
+func TestTheLongestPauseOfAClientThatSpeaksTLSIsLonger(t *testing.T) {
+	for _, c := range []struct {
+		given []string
+		tls   bool
+		want  time.Duration
+	}{
+		{nil, false, 2100 * time.Millisecond},
+		{nil, true, 3 * time.Second},
+		{[]string{"reconnect-wait=1s"}, true, 2 * time.Second},
+		{[]string{"reconnect-jitter=300ms"}, true, 2300 * time.Millisecond},
+	} {
+		tuning, err := ParseClientTuning(c.given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := tuning.Reconnecting(c.tls); got != c.want {
+			t.Errorf("%v, TLS %v: got %s, want %s", c.given, c.tls, got, c.want)
+		}
+	}
+}
+
 func TestClientTuningThatIsWrong(t *testing.T) {
 	keys := strings.Join(ClientKeys(), ", ")
 	for _, c := range []struct {

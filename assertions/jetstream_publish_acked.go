@@ -107,8 +107,12 @@ func costOfCut(control History) time.Duration {
 	return longest
 }
 
-// tooLate reports whether a delay is worth telling: beyond the control, and in an event beyond what is a pure delay.
+// tooLate reports whether a delay is worth telling: beyond the control, and in an event beyond what is a pure delay. Where
+// connections ended, the client's own pause is no cost of the balancer's; it is random, and the control saw one of them.
 func tooLate(h History, delay, usual time.Duration) bool {
+	if severed(h.Terms) {
+		usual = max(usual, h.Terms.Reconnect)
+	}
 	return delay > usual+tolerance && (len(h.Terms.Strikes) == 0 || delay > pureDelay)
 }
 

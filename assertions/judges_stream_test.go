@@ -1,6 +1,9 @@
 package assertions
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func ofApp(name string) func(*Event)  { return func(e *Event) { e.App = name } }
 func ofWhat(name string) func(*Event) { return func(e *Event) { e.What = name } }
@@ -57,7 +60,13 @@ func TestPublishAcked(t *testing.T) {
 	crash, outage, standing := struckBy("restart=crash", 0), struckBy("outage", 5), threeNodes()
 	control := acking(0.1, 10, on(4, Client, "reconnected", ofApp("pull"), took(2.1)))
 	refused := on(3, Client, "publish-failed", stream("P1"), seq(6), why("context deadline exceeded"))
+	patient := crash
+	patient.Reconnect = 3 * time.Second
 	judgeAll(t, "jetstream/publish-acked", []judged{
+		{name: "the client's own pause is random, and may be longer than that of the control", terms: patient, control: control, events: acking(3.5, 10), want: Safe,
+			got: "all 10 messages acknowledged; longest gap between acks 3.5s (stream P1; control 2.1s)"},
+		{name: "a little beyond it is marginal", terms: patient, control: control, events: acking(3.6, 10), want: Risky, marginal: true,
+			got: "longest gap between acks 3.6s (stream P1; control 2.1s)"},
 		{name: "what one cut connection costs is safe", terms: crash, control: control, events: acking(2.3, 10), want: Safe,
 			got:      "all 10 messages acknowledged; longest gap between acks 2.3s (stream P1; control 2.1s)",
 			measured: map[string]float64{"published": 10, "publishes_unacknowledged": 0, "publishes_failed": 0, "longest_ack_gap": 2.3}},

@@ -263,7 +263,7 @@ func (l lab) terms() assertions.Terms {
 	}
 	links := l.build(nil).LinkPings(joining)
 	clientPing, clientPingMax := client.Ping()
-	reconnect, reconnects := client.Reconnecting()
+	reconnect, reconnects := client.Reconnecting(l.security.Clients != assertions.InTheClear)
 	terms := assertions.Terms{
 		Topology: l.topology.Name, Security: l.security, Links: linkNames(l.topology), Nodes: l.topology.Nodes(), Clusters: groups(l.topology), Fronts: l.fronts, Clients: l.clients,
 		Limits:     assertions.Limits{Memory: l.limits.Memory, GoMemLimit: l.limits.GoMemLimit, CPUs: l.limits.CPUs},
