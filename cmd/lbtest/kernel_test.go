@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lbtest/lbtest/assertions"
-	"github.com/lbtest/lbtest/cmd/internal/report"
 )
 
 // TestVerdictsBehindTheKernel asks for the verdicts that the simulated balancer gets in the same manner of expiry.
@@ -31,16 +30,8 @@ func TestVerdictsBehindTheKernel(t *testing.T) {
 				t.Skip("LBTEST_NIGHTLY is not set")
 			}
 			u := user{someone.program, t.TempDir()}
-			var got heard
-			var r report.Report
-			for range 3 { // see TestVerdictsInContainers
-				got = u.run(t, 5*time.Minute, append(strings.Fields(c.args), "--runtime", "docker", "--set", "engine=kernel", "--json")...)
-				r = u.checked(t, got.stdout)
-				t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
-				if r.Verdict != assertions.Errored || !strings.Contains(got.stdout, "too busy to tell") && !strings.Contains(got.stdout, "late in the control") {
-					break
-				}
-			}
+			got, r := u.judged(t, append(strings.Fields(c.args), "--runtime", "docker", "--set", "engine=kernel", "--json")...)
+			t.Logf("%s after %s", r.Verdict, got.took.Round(time.Second))
 			found := false
 			for _, result := range r.Results {
 				if result.Assertion == c.by {
