@@ -105,8 +105,9 @@ func openPipeline(ctx context.Context, t Target, rec *Recorder) (*pipeline, erro
 // bucketName is the bucket's, and what its consumer is said to consume.
 const bucketName = "lbtest"
 
-// createBucket makes the stream of a bucket as nats.go does, except that it asks for no duplicate window: nats.go asks for two
-// minutes, which servers refuse that allow less.
+// createBucket makes the stream of a bucket as nats.go does, with two exceptions. It asks for no duplicate window: nats.go asks
+// for two minutes, which servers refuse that allow less. And it allows no direct reading: any replica answers that, one that
+// is a moment behind as well, and what the bucket holds in the end is what watchers are held against.
 func (p *pipeline) createBucket(ctx context.Context) (jetstream.KeyValue, error) {
 	js, err := jetstream.New(p.at[p.home(0)])
 	if err != nil {
@@ -116,7 +117,7 @@ func (p *pipeline) createBucket(ctx context.Context) (jetstream.KeyValue, error)
 	defer cancel()
 	at, _ := p.site(0)
 	if _, err := js.CreateOrUpdateStream(asked, jetstream.StreamConfig{Name: "KV_" + bucketName, Subjects: []string{"$KV." + bucketName + ".>"},
-		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true, AllowDirect: true,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, AllowRollup: true, DenyDelete: true,
 		Replicas: len(at.Nodes), Placement: at.placement()}); err != nil {
 		return nil, err
 	}
