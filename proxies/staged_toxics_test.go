@@ -86,6 +86,16 @@ func TestToxicsComeAndGoUnderTraffic(t *testing.T) {
 	}
 }
 
+// quick holds that a byte can take less than a latency that would hold up every one of them. A busy machine holds up one or
+// another, so that it is tried until one is quick.
+func quick(t *testing.T, from io.Writer, to net.Conn, late time.Duration) {
+	t.Helper()
+	until(t, fmt.Sprintf("a byte that takes less than %s", late), func() (bool, string) {
+		took := takes(t, from, to)
+		return took < late, fmt.Sprintf("the last took %s", took)
+	})
+}
+
 // takes is how long one byte takes from one end to the other.
 func takes(t *testing.T, from io.Writer, to net.Conn) time.Duration {
 	t.Helper()
@@ -103,19 +113,13 @@ func TestAToxicActsOnLiveConnectionsUntilItIsTakenOff(t *testing.T) {
 	if took := takes(t, server, client); took < late {
 		t.Errorf("a byte took %s with a latency of %s", took, late)
 	}
-	if took := takes(t, client, server); took >= late {
-		t.Errorf("a byte took %s in the other direction", took)
-	}
+	quick(t, client, server, late) // in the other direction
+	l.set(at(Down, "latency", map[string]int{"latency": int(time.Hour.Milliseconds())}))
 	server.Write([]byte("x")) // held by the toxic when that is taken off
-	began := time.Now()
+	expect(t, "client", client, silence)
 	l.set()
 	hears(t, client, "x")
-	if took := time.Since(began); took >= late {
-		t.Errorf("the byte that was held took %s after the latency was taken off", took)
-	}
-	if took := takes(t, server, client); took >= late {
-		t.Errorf("a byte took %s without a latency", took)
-	}
+	quick(t, server, client, late)
 	other.Close()
 	if got := l.event(KindToxics); got.Front != "n1" || got.What != `latency_downstream latency {"latency":300}` {
 		t.Errorf("got the event %+v", got)
@@ -131,9 +135,7 @@ func TestToxicsAreForConnectionsToComeToo(t *testing.T) {
 		t.Errorf("a byte took %s with a latency of %s", took, late)
 	}
 	client, server = l.dial("n2"), l.reached("b2")
-	if took := takes(t, client, server); took >= late {
-		t.Errorf("a byte took %s at another frontend", took)
-	}
+	quick(t, client, server, late)
 }
 
 func TestAStagedToxicStaysWhenOthersComeAndGo(t *testing.T) {
@@ -167,8 +169,8 @@ func TestTimeoutDropsAndEndsTheConnection(t *testing.T) {
 	const timeout = 100 * time.Millisecond
 	l := start(t, Direct())
 	client, server := l.connect()
+	began := time.Now() // the time runs from when the toxic is there, which is before this is told so
 	l.set(at(Up, "timeout", map[string]int{"timeout": int(timeout.Milliseconds())}))
-	began := time.Now()
 	io.WriteString(client, "dropped")
 	expect(t, "server", server, eof)
 	if took := time.Since(began); took < timeout {
@@ -491,9 +493,7 @@ func TestAnAddressThatComesAgainIsAnotherConnection(t *testing.T) {
 	server.Close()
 	l.find(KindEnd, "n1#1")
 	l.changed()
-	if took := takes(t, again, served); took >= late {
-		t.Errorf("a byte took %s with the latency taken off after the older connection had ended", took)
-	}
+	quick(t, again, served, late) // though the older connection has ended meanwhile
 }
 
 // TestAnUpdateDoesNotRaceWithTheBytes has something to find under the race detector only.
@@ -536,9 +536,7 @@ func TestToxicsComeAndGoUnderTLS(t *testing.T) {
 		}
 		say(t, server, client, "more than a slice of it goes in this direction")
 		l.changed()
-		if took := takes(t, client, server); took >= late {
-			t.Errorf("a byte took %s with the latency taken off", took)
-		}
+		quick(t, client, server, late)
 	}
 }
 
