@@ -73,7 +73,7 @@ func TestADialThatIsGivenUpLeavesNothing(t *testing.T) {
 	if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if got := sockets(t); got != before {
+	if got := sockets(t); got > before {
 		t.Errorf("%d sockets, want the %d from before", got, before)
 	}
 }
@@ -89,7 +89,7 @@ func TestADialThatIsRefusedSaysSo(t *testing.T) {
 	if _, err := dialLeg(t.Context(), ours.RemoteAddr().String(), taken); !errors.Is(err, syscall.EADDRINUSE) && !errors.Is(err, syscall.EADDRNOTAVAIL) && !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("from a port that is taken: %v", err)
 	}
-	if got := sockets(t); got != before {
+	if got := sockets(t); got > before { // fewer where one of an earlier test was late
 		t.Errorf("%d sockets, want the %d from before", got, before)
 	}
 }

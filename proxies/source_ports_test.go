@@ -173,20 +173,27 @@ func (l *lab) untilServed(name, backend string, from int) (port int) {
 			return false, err.Error()
 		}
 		defer c.Close()
-		if got := finds(c, 20*time.Millisecond); got != silence {
-			return false, got
-		}
-		select {
-		case s := <-l.accepted[backend]:
-			defer s.Close()
-			port = portOf(s)
-			if from != 0 && port != from {
-				l.t.Errorf("the backend saw port %d, want %d", port, from)
+		// What became of it is told: one that was left before it was served would let its port rest.
+		var became Event
+		until(l.t, "what becomes of a connection", func() (bool, string) {
+			for _, e := range slices.Backward(l.all()) {
+				if e.ClientAddr == c.LocalAddr().String() && (e.Kind == KindBegin || e.Kind == KindRefused) {
+					became = e
+					return true, ""
+				}
 			}
-			return true, ""
-		default:
-			return false, silence
+			return false, "nothing is told"
+		})
+		if became.Kind == KindRefused {
+			return false, became.What
 		}
+		s := l.reached(backend)
+		defer s.Close()
+		port = portOf(s)
+		if from != 0 && port != from {
+			l.t.Errorf("the backend saw port %d, want %d", port, from)
+		}
+		return true, ""
 	})
 	return port
 }

@@ -7,7 +7,7 @@ import (
 
 func TestAnUnpluggedBackendAnswersNobodyUntilItIsPluggedIn(t *testing.T) {
 	l := start(t, with(t, "health-check=tcp", "health-interval=300ms", "health-fall=2"), bothBehindOne) // tcp: a check that connects would be taken for the client
-	client, server := l.dial("vip"), l.reached("b1")
+	client, server := l.dial("vip"), l.behind("vip#1")                                                  // a check that was late is let in, too
 	if err := l.Unplug("b1"); err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,9 @@ func TestAnUnpluggedBackendAnswersNobodyUntilItIsPluggedIn(t *testing.T) {
 		return false, "no down"
 	})
 	l.dial("vip")
-	l.reached("b2")
+	if to := l.find(KindBegin, "vip#2").Backend; to != "b2" {
+		t.Errorf("a new connection went to %s", to)
+	}
 	expect(t, "whoever was connected", client, silence)
 	if err := l.Plug("b1"); err != nil {
 		t.Fatal(err)
