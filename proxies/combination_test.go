@@ -23,7 +23,7 @@ func (r rereader) Read(b []byte) (int, error) { return r.from.Read(b) }
 // TestBehavioursActInTheDocumentedOrder puts everything that may precede the first forwarded byte into one
 // balancer, together with what acts afterwards.
 func TestBehavioursActInTheDocumentedOrder(t *testing.T) {
-	const delay, quiet = 30 * time.Millisecond, 500 * time.Millisecond
+	const delay, quiet = 30 * time.Millisecond, 2 * time.Second
 	l := start(t, with(t, "idle-timeout="+quiet.String(), "max-connections=10", "inspection=client-first", "inspection-verdict=close",
 		"tls=re-encrypt", "proxy-protocol=v1", "latency="+delay.String(), "bandwidth=1MB/s", "slice=1KB"))
 	raw := l.dial("n1")
@@ -79,7 +79,7 @@ func TestBehavioursActInTheDocumentedOrder(t *testing.T) {
 
 // TestAHelloIsInspectedBeforeTheBalancersOwnTLS: what looks at a ClientHello sees it as it came.
 func TestAHelloIsInspectedBeforeTheBalancersOwnTLS(t *testing.T) {
-	l := start(t, with(t, "inspection=tls-hello", "inspection-delay=1s", "inspection-verdict=close", "tls=terminate"))
+	l := start(t, with(t, "inspection=tls-hello", ever, "inspection-verdict=close", "tls=terminate"))
 	client := tls.Client(l.dial("n1"), l.trusted())
 	if err := client.Handshake(); err != nil {
 		t.Fatal(err)

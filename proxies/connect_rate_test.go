@@ -31,8 +31,8 @@ func TestPaceSpacesConnectionsOut(t *testing.T) {
 }
 
 func TestConnectionsGoOnAtTheRateSet(t *testing.T) {
-	const crowd, rate = 6, 20
-	l := start(t, with(t, "connect-rate=20"), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
+	const crowd, rate = 4, 2 // turns so far apart that on a busy machine, too, the next has come before its own
+	l := start(t, with(t, "connect-rate=2"), front{Front{Name: "n1"}, []string{"b1"}}, front{Front{Name: "n2"}, []string{"b2"}})
 	began := time.Now()
 	for n := range crowd {
 		l.dial([]string{"n1", "n2"}[n%2])
@@ -73,7 +73,7 @@ type slow struct{ ConnectRate }
 func (slow) Start() Policy { return &pacer{pace: pace{every: time.Hour}} }
 
 func TestAStallDoesNotCountAsWaiting(t *testing.T) {
-	l := start(t, with(t, "connect-rate=10", "stall=1h"))
+	l := start(t, with(t, "connect-rate=1", "stall=1h")) // a second in which the stall has to begin
 	l.connect()
 	waits := l.queueUp("n1", "n1#2")
 	ctx, resume := context.WithCancel(t.Context())
@@ -81,7 +81,7 @@ func TestAStallDoesNotCountAsWaiting(t *testing.T) {
 	go func() { struck <- l.Strike(ctx) }()
 	l.event(KindStall)
 	expect(t, "who waits", waits, silence)
-	if got := finds(waits, 200*time.Millisecond); got != silence || len(l.accepted["b1"]) > 0 { // its turn is past
+	if got := finds(waits, 1200*time.Millisecond); got != silence || len(l.accepted["b1"]) > 0 { // its turn is past
 		t.Errorf("who waits finds %s in a stall", got)
 	}
 	resume()

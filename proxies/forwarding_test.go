@@ -197,7 +197,7 @@ func TestAClientThatDoesNotReadHoldsUpNobodyElse(t *testing.T) {
 			if err := l.Close(); err != nil {
 				t.Error(err)
 			}
-			if took := time.Since(began); took > time.Second {
+			if took := time.Since(began); took > patience/2 { // far less than the flood would go on for
 				t.Errorf("closing took %s while a client did not read", took)
 			}
 		})
@@ -221,7 +221,7 @@ func TestABackendThatDoesNotAnswerStopsNobodyElse(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > dialFor-time.Second { // less than the dial would go on for
 		t.Errorf("closing took %s while a dial was under way", took)
 	}
 	expect(t, "who waited for the backend", waits, eof)
@@ -245,7 +245,7 @@ func deafBackend(t *testing.T) string {
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 	for range 10 {
-		c, err := net.DialTimeout("tcp", addr, 100*time.Millisecond)
+		c, err := net.DialTimeout("tcp", addr, time.Second) // one that is answered takes a busy machine less
 		if err != nil {
 			return addr
 		}

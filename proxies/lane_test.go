@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"fmt"
 	"io"
 	"sync"
 	"testing"
@@ -37,23 +38,26 @@ func eachLane(l *lab, f *Flow, n int) lane {
 func TestALaneIsChangedUnderTrafficWithoutLoss(t *testing.T) {
 	const size = 16 << 20
 	l := start(t, with(t, "idle-timeout=1h"))
-	client, server := l.connect()
-	f := l.flow("n1#1")
-	var traffic sync.WaitGroup
-	defer traffic.Wait()
-	traffic.Go(func() { carries(t, client, server, size, 1) })
-	traffic.Go(func() { carries(t, server, client, size, 2) })
-	changes := 0
-	for f.change(eachLane(l, f, changes)) {
-		changes++
-	}
-	if changes < 10 {
-		t.Errorf("the lane was changed %d times while bytes moved, want 10 or more", changes)
-	}
-	traffic.Wait()
-	end := l.event(KindEnd)
-	if end.Up != size+5 || end.Down != size {
-		t.Errorf("got %d bytes up and %d down, want %d and %d", end.Up, end.Down, size+5, size)
+	late := time.Now().Add(patience)
+	// On a busy machine all bytes of a connection may have moved before its lane was changed often.
+	for n, changes := 1, 0; changes < 10 && !t.Failed(); n++ {
+		client, server := l.connect()
+		conn := fmt.Sprintf("n1#%d", n)
+		f := l.flow(conn)
+		var traffic sync.WaitGroup
+		traffic.Go(func() { carries(t, client, server, size, 1) })
+		traffic.Go(func() { carries(t, server, client, size, 2) })
+		for f.change(eachLane(l, f, changes)) {
+			changes++
+		}
+		traffic.Wait()
+		end := l.find(KindEnd, conn)
+		if end.Up != size+5 || end.Down != size {
+			t.Errorf("got %d bytes up and %d down, want %d and %d", end.Up, end.Down, size+5, size)
+		}
+		if changes < 10 && time.Now().After(late) {
+			t.Errorf("the lane was changed %d times while bytes moved, want 10 or more", changes)
+		}
 	}
 }
 
@@ -70,7 +74,7 @@ func TestALaneIsChangedWhileNobodyReads(t *testing.T) {
 	if !f.change(newCopying(f)) {
 		t.Error("the lane was not changed")
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > patience { // one that waited for a reader would wait for ever
 		t.Errorf("changing the lane took %s while nobody read", took)
 	}
 	client.CloseWrite()

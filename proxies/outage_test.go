@@ -11,7 +11,7 @@ import (
 )
 
 func TestAnOutageRefusesAndThenServesAtTheSameAddress(t *testing.T) {
-	const out = 300 * time.Millisecond
+	const out = time.Second // time for a busy machine to find it out
 	bothLanes(t, "outage", func(t *testing.T, lane Profile) {
 		l := start(t, add(t, lane, "outage="+out.String()))
 		addr := l.Addr("n1")

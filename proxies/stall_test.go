@@ -45,7 +45,7 @@ func TestAStallLosesNothing(t *testing.T) {
 }
 
 func TestNothingMovesInAStall(t *testing.T) {
-	l := start(t, with(t, "stall=10s", "idle-timeout=100ms", "max-lifetime=150ms"))
+	l := start(t, with(t, "stall=1h", "idle-timeout=1s", "max-lifetime=1200ms")) // timers that leave time for the stall to begin
 	client, server := l.connect()
 	resetting, other := l.connect()
 	closing, third := l.connect()
@@ -58,7 +58,7 @@ func TestNothingMovesInAStall(t *testing.T) {
 	resetting.SetLinger(0)
 	resetting.Close()
 	closing.CloseWrite()
-	if got := finds(client, 200*time.Millisecond); got != silence { // longer than both timers
+	if got := finds(client, 1500*time.Millisecond); got != silence { // longer than both timers
 		t.Errorf("client finds %s in a stall, want silence", got)
 	}
 	expect(t, "server", server, silence)
