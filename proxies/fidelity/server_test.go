@@ -51,7 +51,7 @@ func (s server) start(t *testing.T) []*natsServer {
 			t.Fatal(err)
 		}
 		n.Start()
-		if !n.ReadyForConnections(5 * time.Second) {
+		if !n.ReadyForConnections(30 * time.Second) {
 			t.Fatal("the server is not ready")
 		}
 		t.Cleanup(func() {

@@ -215,7 +215,7 @@ func open(t *testing.T, settings ...string) *lab {
 	})
 	_, port, _ := net.SplitHostPort(l.Addr("lb"))
 	l.front = net.JoinHostPort(at.String(), port)
-	if c, err := l.dial(); err == nil {
+	if c, err := l.dial(long); err == nil {
 		c.Close()
 		t.Fatal("it forwards before it serves")
 	} else if !errors.Is(err, unix.ECONNREFUSED) {
@@ -292,11 +292,13 @@ func (l *lab) await(t *testing.T, kind string, many int) []proxies.Event {
 }
 
 // dial connects from the client's place, without keepalive probes.
-func (l *lab) dial() (net.Conn, error) { return l.dialWith(net.KeepAliveConfig{}) }
+func (l *lab) dial(within time.Duration) (net.Conn, error) {
+	return l.dialWith(within, net.KeepAliveConfig{})
+}
 
-func (l *lab) dialWith(k net.KeepAliveConfig) (c net.Conn, err error) {
+func (l *lab) dialWith(within time.Duration, k net.KeepAliveConfig) (c net.Conn, err error) {
 	err = l.client.do(func() (err error) {
-		d := net.Dialer{Timeout: 1500 * time.Millisecond, KeepAlive: -1, KeepAliveConfig: k}
+		d := net.Dialer{Timeout: within, KeepAlive: -1, KeepAliveConfig: k}
 		c, err = d.Dial("tcp", l.front)
 		return err
 	})
@@ -306,7 +308,7 @@ func (l *lab) dialWith(k net.KeepAliveConfig) (c net.Conn, err error) {
 // connect gives a connection and the node that it led to.
 func (l *lab) connect(t *testing.T) (c net.Conn, to *node) {
 	t.Helper()
-	c, err := l.dial()
+	c, err := l.dial(long)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -324,17 +326,23 @@ func (l *lab) led(t *testing.T, c net.Conn) *node {
 	return l.nodes[slices.IndexFunc(l.nodes, func(n *node) bool { return n.name == string(name) })]
 }
 
-// finds says what somebody finds who says something: byte, rst, fin, or nothing for half a second.
-func finds(c net.Conn) string {
+// How long somebody listens: half a second where nothing is to come, and where something is, as long as a busy machine takes.
+const (
+	aWhile = 500 * time.Millisecond
+	long   = 10 * time.Second
+)
+
+// finds says what somebody finds who says something: byte, rst, fin, or nothing within a time.
+func finds(c net.Conn, within time.Duration) string {
 	if _, err := c.Write([]byte("?")); err != nil {
 		return how(err)
 	}
-	return reads(c)
+	return reads(c, within)
 }
 
 // reads says what somebody finds who listens.
-func reads(c net.Conn) string {
-	c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+func reads(c net.Conn, within time.Duration) string {
+	c.SetReadDeadline(time.Now().Add(within))
 	if _, err := c.Read(make([]byte, 1)); err != nil {
 		return how(err)
 	}
