@@ -33,7 +33,7 @@ func account(t testing.TB, d topologies.Deployment, fits func(topologies.Account
 
 func connect(t testing.TB, n topologies.Node, a topologies.Account) *nats.Conn {
 	t.Helper()
-	nc, err := nats.Connect(n.Addr(topologies.Clients), nats.UserInfo(a.User, a.Password))
+	nc, err := nats.Connect(n.Addr(topologies.Clients), nats.UserInfo(a.User, a.Password), nats.Timeout(30*time.Second))
 	if err != nil {
 		t.Fatalf("connecting to %s as %s: %v", n.Name(), a.Name, err)
 	}
@@ -405,11 +405,12 @@ func BenchmarkCluster(b *testing.B) {
 }
 
 // A cluster is promised in under 2 s on an idle machine with two cores; tests often have less, and get
-// twice that. Now and then a cluster takes 4 to 9 s whatever is done here: when two of its nodes stand for
-// meta leader at once, as happened in 2 of 120 full meshes. So two of three must be quick.
+// twice that, or eight times what this machine takes for the processes and their routes: a tenth of a second
+// where it is idle, and the rest takes two or three. Now and then a cluster takes 4 to 9 s whatever is done
+// here: when two of its nodes stand for meta leader at once, as happened in 2 of 120 full meshes. So two of
+// three must be quick.
 func TestAClusterBehindForwardersFormsSoon(t *testing.T) {
 	r := newRuntime(t, Options{})
-	const limit = 4 * time.Second
 	slow := 0
 	for range 3 {
 		began := time.Now()
@@ -418,10 +419,12 @@ func TestAClusterBehindForwardersFormsSoon(t *testing.T) {
 		b.Fronts = addrs
 		d := start(t, r, b)
 		fronts.serve(t, d)
+		joined := time.Since(began)
 		replicated(t, d)
-		took := time.Since(began)
-		t.Logf("a stream of three replicas after %v", took.Round(time.Millisecond))
+		took, limit := time.Since(began), max(4*time.Second, 8*joined)
+		t.Logf("routes after %v, a stream of three replicas after %v", joined.Round(time.Millisecond), took.Round(time.Millisecond))
 		if took > limit {
+			t.Logf("that is later than %v", limit)
 			slow++
 		}
 		eventually(t, "a full mesh", func() error { return mesh(d.Nodes()) })
@@ -431,6 +434,6 @@ func TestAClusterBehindForwardersFormsSoon(t *testing.T) {
 		}
 	}
 	if slow > 1 {
-		t.Errorf("%d of 3 clusters took longer than %v", slow, limit)
+		t.Errorf("%d of 3 clusters took too long", slow)
 	}
 }
