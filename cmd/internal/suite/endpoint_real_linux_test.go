@@ -269,20 +269,27 @@ func TestAnInterruptedMeasurementTellsWhatItKnows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	var once sync.Once
-	r := plan.Run(ctx, func(p Progress) {
-		if strings.Contains(p.Text, "quiet connections, the last") {
-			once.Do(func() { time.AfterFunc(4*time.Second, cancel) })
+	for range 3 { // one for which this machine was late is asked again
+		ctx, cancel := context.WithCancel(t.Context())
+		var once sync.Once
+		var h assertions.History
+		plan.seen = func(seen assertions.History) { h = seen }
+		r := plan.Run(ctx, func(p Progress) {
+			if strings.Contains(p.Text, "quiet connections, the last") {
+				once.Do(func() { time.AfterFunc(4*time.Second, cancel) })
+			}
+		})
+		cancel()
+		value := factOf(r, "idle limit")
+		// Uninterrupted it takes five minutes and more.
+		if r.Run.Interrupted && strings.HasPrefix(value, "none up to ") && r.Run.Took.Duration() < 2*time.Minute {
+			return
 		}
-	})
-	value := ""
-	for _, f := range r.Scenarios[0].Facts {
-		if f.Name == "idle limit" {
-			value = f.Value
+		late, _ := assertions.Starved(h)
+		t.Logf("interrupted %t, after %s: %q; this machine up to %s late", r.Run.Interrupted, r.Run.Took.Duration(), value, late)
+		if late < prompt {
+			break
 		}
 	}
-	if !r.Run.Interrupted || !strings.HasPrefix(value, "none up to ") || r.Run.Took.Duration() > 15*time.Second {
-		t.Errorf("after %s: %q", r.Run.Took.Duration(), value)
-	}
+	t.Error("it does not tell what it knows")
 }

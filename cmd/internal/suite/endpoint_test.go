@@ -754,15 +754,15 @@ func TestEventsOfAnEndpointHoldNoCredential(t *testing.T) {
 }
 
 func TestAnInterruptedLookReportsWhatItSaw(t *testing.T) {
-	plan, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Servers: says(t, "", false), Timeout: 5 * time.Second}})
+	plan, err := NewEndpointPlan(EndpointOptions{Access: assertions.Access{Servers: says(t, "", false), Timeout: time.Minute}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("enough")) })
+	time.AfterFunc(time.Second, func() { cancel(errors.New("enough")) }) // something was seen by then
 	began := time.Now()
 	r := plan.Run(ctx, nil)
-	if !r.Run.Interrupted || len(r.Scenarios[0].Facts) == 0 || time.Since(began) > 2*time.Second {
+	if !r.Run.Interrupted || len(r.Scenarios[0].Facts) == 0 || time.Since(began) > 30*time.Second { // uninterrupted it waits a minute and more
 		t.Errorf("after %s: %+v", time.Since(began), r)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -380,7 +381,7 @@ func TestALostMessageIsMissed(t *testing.T) {
 	const taken = 3
 	h := watchedLab(t, routes, "stall=1s", &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		rec.Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "strike-over" })
-		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"))
+		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"), nats.Timeout(30*time.Second))
 		if err != nil {
 			return err
 		}

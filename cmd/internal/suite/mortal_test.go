@@ -132,7 +132,11 @@ func TestACrashElsewhereKillsTheProcessThatHasTheSockets(t *testing.T) {
 	if err := r.Close(); err != nil {
 		t.Error(err)
 	}
-	if left := living(append(before, after...)); len(left) > 0 {
+	left := living(append(before, after...))
+	for late := time.Now().Add(10 * time.Second); len(left) > 0 && time.Now().Before(late); time.Sleep(10 * time.Millisecond) {
+		left = living(left)
+	}
+	if len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	if removed := h.kind(proxies.KindRemoved); len(removed) != 1 {
@@ -153,6 +157,10 @@ func TestWhatACrashElsewhereEndsIsTold(t *testing.T) {
 	r, program := mortals(t, &h, "restart=crash")
 	childrenOf(t, program.cmd.Process.Pid)
 	c := dialled(t, r.Addr("n1"))
+	// Bytes are counted a moment after they have arrived: those of the first words have been once others have come after them.
+	if err := echoed(c, "!"); err != nil {
+		t.Fatal(err)
+	}
 	if err := r.Strike(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -166,8 +174,8 @@ func TestWhatACrashElsewhereEndsIsTold(t *testing.T) {
 	var story []string
 	for _, e := range h.events {
 		story = append(story, strings.TrimSpace(fmt.Sprint(e.Kind, " ", e.Conn, " ", e.How, " ", e.Why)))
-		if e.Kind == proxies.KindEnd && (e.Up != 5 || e.Down != 5) {
-			t.Errorf("got %d bytes up and %d down, want 5 each", e.Up, e.Down)
+		if e.Kind == proxies.KindEnd && (e.Up < 5 || e.Up > 6 || e.Down < 5 || e.Down > 6) {
+			t.Errorf("got %d bytes up and %d down, want 5 or 6 each", e.Up, e.Down)
 		}
 		if (e.Kind == proxies.KindCrash || e.Kind == proxies.KindRestarted) && !strings.Contains(e.What, "process") {
 			t.Errorf("%s does not say that it was a process: %q", e.Kind, e.What)
@@ -209,9 +217,13 @@ func TestAnEventOfAMortalBalancerEndsEarly(t *testing.T) {
 	var h heard
 	r, program := mortals(t, &h, "restart=crash", "outage=1h")
 	childrenOf(t, program.cmd.Process.Pid)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	if err := r.Strike(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	called := make(chan error, 1)
+	go func() { called <- r.Strike(ctx) }()
+	h.await(t, proxies.KindOutage, 1)
+	cancel()
+	if err := <-called; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if len(h.kind(proxies.KindRestored)) != 1 || len(h.kind(proxies.KindCrash)) != 0 {

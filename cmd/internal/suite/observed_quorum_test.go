@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -69,6 +70,7 @@ func TestLeadersAreSeenAsTheServersLogThem(t *testing.T) {
 		servers = leadersLogged(t, target, rec)
 		return nil
 	}}, a)
+	late, _ := assertions.Starved(h)
 	h = h.Of(a.Observe)
 	begin, _ := h.First(assertions.Lab, "strike-begin")
 	over, _ := h.First(assertions.Client, "flowing")
@@ -88,14 +90,16 @@ func TestLeadersAreSeenAsTheServersLogThem(t *testing.T) {
 	if len(seen) == 0 {
 		t.Fatalf("no leader was seen to come: %s", a.Judge(h)[0].Got)
 	}
-	const near = time.Second // a look every quarter of one, on a busy machine
+	near := time.Second + late // a look every quarter of one, on a machine that was as late as it says itself
 	for _, e := range seen {
 		if !isNear(servers, e, near) {
 			t.Errorf("%s was seen to lead %s from %s on, which no log has", e.node, e.stream, e.at)
 		}
 	}
 	for _, e := range servers {
-		if e.at > begin.At && e.at < over.At-near && !isNear(seen, e, near) {
+		// One whose successor comes within the time between two looks may have been seen by none of them.
+		brief := slices.ContainsFunc(servers, func(o logged) bool { return o.stream == e.stream && o.at > e.at && o.at-e.at < time.Second/2 })
+		if e.at > begin.At && e.at < over.At-near && !brief && !isNear(seen, e, near) {
 			t.Errorf("%s logs that it leads %s from %s on, which was not seen", e.node, e.stream, e.at)
 		}
 	}

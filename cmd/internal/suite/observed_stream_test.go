@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -82,7 +83,7 @@ func TestStreamsThatAreBrokenByHandAreUnsafe(t *testing.T) {
 	}
 	h := watchedLab(t, "clients-behind-lb", "stall=1s", &assertions.Observation{Name: "saboteur", Aside: true, Watch: func(ctx context.Context, target assertions.Target, rec *assertions.Recorder) error {
 		rec.Await(ctx, 0, func(e assertions.Event) bool { return e.Kind == "strike-over" })
-		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"))
+		nc, err := nats.Connect(target.Nodes[0].URL, nats.UserInfo("js", "js"), nats.Timeout(30*time.Second))
 		if err != nil {
 			return err
 		}
