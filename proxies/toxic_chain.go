@@ -98,7 +98,7 @@ func (c *chain) change(orders []order) error {
 		return err
 	}
 	for _, l := range next {
-		if b, ok := l.toxic.Toxic.(bound); ok {
+		if b, ok := l.toxic.Toxic.(bound); ok && l.stub == nil { // one that stays knows it, and is at work
 			b.bind(c.flow)
 		}
 	}
