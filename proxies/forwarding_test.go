@@ -212,6 +212,11 @@ func TestABackendThatDoesNotAnswerStopsNobodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	waits := l.dial("n1")
+	until(t, "the first connection to have its backend", func() (bool, string) { // or it is not the first
+		l.live.mu.Lock()
+		defer l.live.mu.Unlock()
+		return l.live.active[l.backends["n1"][0]] == 1, "not yet"
+	})
 	other := l.dial("n2")
 	say(t, other, l.reached("b2"), "another frontend")
 	next := l.dial("n1")
