@@ -404,36 +404,64 @@ func BenchmarkCluster(b *testing.B) {
 	}
 }
 
+// lateness begins to watch for how long this process gets no CPU; what it answers with ends that, and says the longest.
+func lateness() (worst func() time.Duration) {
+	const glance = 10 * time.Millisecond
+	var late time.Duration
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for asked := time.Now(); ; asked = time.Now() {
+			select {
+			case <-done:
+				return
+			case <-time.After(glance):
+				late = max(late, time.Since(asked)-glance)
+			}
+		}
+	})
+	return func() time.Duration {
+		close(done)
+		watching.Wait()
+		return late
+	}
+}
+
 // A cluster is promised in under 2 s on an idle machine with two cores; tests often have less, and get
-// twice that, or eight times what this machine takes for the processes and their routes: a tenth of a second
-// where it is idle, and the rest takes two or three. Now and then a cluster takes 4 to 9 s whatever is done
-// here: when two of its nodes stand for meta leader at once, as happened in 2 of 120 full meshes. So two of
-// three must be quick.
+// twice that. Now and then a cluster takes 4 to 9 s whatever is done here: when two of its nodes stand for
+// meta leader at once, as happened in 2 of 120 full meshes. So two of three must be quick. Elections of nodes
+// that get no CPU fail more often: a cluster that was slow while this process was late itself is not counted,
+// and another one is formed.
 func TestAClusterBehindForwardersFormsSoon(t *testing.T) {
 	r := newRuntime(t, Options{})
-	slow := 0
-	for range 3 {
+	const limit, prompt = 4 * time.Second, 50 * time.Millisecond
+	slow, again := 0, 0
+	for n := 0; n < 3; {
+		late := lateness()
 		began := time.Now()
 		b := topologies.Build{Topology: behind(t), JetStream: true}
 		fronts, addrs := listen(t, b.Topology)
 		b.Fronts = addrs
 		d := start(t, r, b)
 		fronts.serve(t, d)
-		joined := time.Since(began)
 		replicated(t, d)
-		took, limit := time.Since(began), max(4*time.Second, 8*joined)
-		t.Logf("routes after %v, a stream of three replicas after %v", joined.Round(time.Millisecond), took.Round(time.Millisecond))
-		if took > limit {
-			t.Logf("that is later than %v", limit)
-			slow++
-		}
+		took, worst := time.Since(began), late()
+		t.Logf("a stream of three replicas after %v; this process was up to %v late", took.Round(time.Millisecond), worst.Round(time.Millisecond))
 		eventually(t, "a full mesh", func() error { return mesh(d.Nodes()) })
 		fronts.close()
 		if err := d.Close(); err != nil {
 			t.Error(err)
 		}
+		if took > limit && worst > prompt && again < 6 {
+			again++
+			continue
+		}
+		if took > limit {
+			slow++
+		}
+		n++
 	}
 	if slow > 1 {
-		t.Errorf("%d of 3 clusters took too long", slow)
+		t.Errorf("%d of 3 clusters took longer than %v", slow, limit)
 	}
 }
