@@ -25,6 +25,8 @@ func DeepFacts(h History) []Fact {
 func (i Idle) limitFact() string {
 	var said string
 	switch {
+	case i.Survived+i.Ended == 0 && i.Lifetime == 0 && i.Doubtful > 0:
+		return fmt.Sprintf("not known: %s set aside, for which this machine was up to %s late itself", plural(i.Doubtful, "silence"), spoken(i.Late))
 	case i.Survived+i.Ended == 0 && i.Lifetime == 0:
 		return ""
 	case i.Met():

@@ -204,6 +204,22 @@ func TestIdleConnectionsAreJudgedByWhatWasSeen(t *testing.T) {
 	}
 }
 
+func TestALimitThatIsNotKnownSaysWhy(t *testing.T) {
+	for _, c := range []struct {
+		idle Idle
+		want string
+	}{
+		{Idle{}, ""}, // nothing was measured yet
+		{Idle{Doubtful: 3, Late: 400 * time.Millisecond}, "not known: 3 silences set aside, for which this machine was up to 400ms late itself"},
+		{Idle{Survived: 1, Low: 5 * time.Second, Doubtful: 1, Late: 400 * time.Millisecond},
+			"none up to 5s; 1 more set aside, for which this machine was up to 400ms late itself"},
+	} {
+		if got := c.idle.limitFact(); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 func TestWhatAStandInSawIsTold(t *testing.T) {
 	accepted := func(at float64, far FarEnd) Event {
 		return on(at, Server, "accepted", func(e *Event) { e.Far = &far })

@@ -68,9 +68,9 @@ func (d *door) reopen() error {
 }
 
 // reopenSoon is reopen for a door that has just been closed. A child that is being started at that moment holds a copy of
-// the listening socket until it is another program: milliseconds, or tens of them on a busy machine.
+// the listening socket until it is another program: milliseconds, or up to seconds on a machine that has no time for it.
 func (d *door) reopenSoon() error {
-	for deadline := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if err := d.reopen(); !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
 			return err
 		}
