@@ -35,19 +35,25 @@ type run struct {
 	done    int
 }
 
-// side is how many labs run side by side unless the user says otherwise. They mostly wait: two dozen keep two cores
-// two thirds busy. Each takes up to fifty file descriptors here.
-func side() int64 { return int64(max(4, min(12*runtime.NumCPU(), descriptors()/100))) }
+// side is how many labs run side by side unless the user says otherwise: those of a dozen for each processor, which mostly
+// wait. Each takes up to fifty file descriptors here.
+func side() int64 { return sideOf(12) }
+
+func sideOf(each int) int64 { return int64(max(4, min(each*runtime.NumCPU(), descriptors()/100))) }
 
 // side is how many labs of this plan do.
 func (p Plan) side() int64 {
 	if p.options.Parallel > 0 {
 		return int64(p.options.Parallel)
 	}
-	if _, containers := p.options.Runtime.(topologies.Host); containers {
-		return max(4, side()/3) // making a container takes the engine half a second of a core
+	all := side()
+	if p.cells != nil && p.cells.side > 0 {
+		all = sideOf(p.cells.side)
 	}
-	return side()
+	if _, containers := p.options.Runtime.(topologies.Host); containers {
+		return max(4, all/3) // making a container takes the engine half a second of a core
+	}
+	return all
 }
 
 // overdue is why a scenario has no answer at the end of the time that the run was given.
@@ -117,6 +123,9 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return int(scenarios[b].length() - scenarios[a].length()) })
+	if r.plan.cells != nil {
+		order = interleaved(order, func(i int) bool { return slices.ContainsFunc(scenarios[i].labs, lab.jetStream) })
+	}
 	if n := len(order); n > 2 {
 		order = append([]int{order[n-1]}, order[:n-1]...)
 	}
@@ -130,6 +139,22 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 		})
 	}
 	wg.Wait()
+}
+
+// interleaved spreads those that mostly wait over the first two thirds of all. They take the slots of several others, and one
+// after the other would leave the processors idle, and those that use them for the end.
+func interleaved(order []int, wait func(int) bool) []int {
+	waiting := slices.DeleteFunc(slices.Clone(order), func(i int) bool { return !wait(i) })
+	others := slices.DeleteFunc(slices.Clone(order), wait)
+	if len(waiting) == 0 {
+		return order
+	}
+	between := len(others) * 2 / 3 / len(waiting)
+	var spread []int
+	for i, w := range waiting {
+		spread = append(append(spread, w), others[i*between:(i+1)*between]...)
+	}
+	return append(spread, others[len(waiting)*between:]...)
 }
 
 // begin starts a scenario's labs as soon as there is room for them, in the order of the calls, and judges

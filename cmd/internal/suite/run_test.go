@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -197,6 +198,20 @@ func TestAnInterruptedRunStillReports(t *testing.T) {
 	for _, s := range r.Scenarios {
 		if s.Verdict != assertions.Errored || s.Reason == "" {
 			t.Errorf("%s: got %s (%s), want errored with a reason", s.Name, s.Verdict, s.Reason)
+		}
+	}
+}
+
+func TestWhatMostlyWaitsIsSpread(t *testing.T) {
+	waits := func(i int) bool { return i < 0 }
+	for _, c := range []struct{ order, want []int }{
+		{[]int{1, 2, 3}, []int{1, 2, 3}},
+		{[]int{-1, -2}, []int{-1, -2}},
+		{[]int{-1, 1, -2, 2, 3, 4, 5, 6}, []int{-1, 1, 2, -2, 3, 4, 5, 6}},
+		{[]int{-1, -2, -3, 1, 2}, []int{-1, -2, -3, 1, 2}},
+	} {
+		if got := interleaved(c.order, waits); !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %v, want %v", c.order, got, c.want)
 		}
 	}
 }

@@ -118,6 +118,7 @@ type cells struct {
 	file         string // of the baseline; "" for none
 	expected     map[string]assertions.Verdict
 	retries      int
+	side         int // labs side by side for each processor; 0: as many as in a run
 	write        bool
 	duties       map[string]map[string]string // what labs prove that cells share
 }
