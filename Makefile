@@ -10,8 +10,8 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # What goes to every `go test` besides, such as TESTFLAGS=-v or TESTFLAGS='-run Stall'.
 TESTFLAGS ?=
 
-# What goes to the matrix of `make smoke` besides, such as SMOKEFLAGS='--report json=smoke.json', or --write-baseline.
-SMOKEFLAGS ?=
+# What goes to the matrix of `make smoke` and `make regression` besides, such as MATRIXFLAGS='--report json=found.json', or --write-baseline.
+MATRIXFLAGS ?=
 
 # Go stamps a version from the repository, which fails where git refuses to answer (no git, no repository, or one that
 # belongs to somebody else).
@@ -29,7 +29,7 @@ FUZZTIME ?= 10s
 ROUNDS   ?= 9
 
 .NOTPARALLEL: # tests and benchmarks measure time
-.PHONY: all build test smoke integration nightly docker-sweep fidelity lint fmt fuzz bench clean help
+.PHONY: all build test smoke regression integration nightly docker-sweep fidelity lint fmt fuzz bench clean help
 
 all: build lint test ## build, lint and test (what `make` alone does)
 
@@ -44,7 +44,10 @@ endif
 	$(GO) test $(RACE) -count=1 -timeout 10m $(TESTFLAGS) ./...
 
 smoke: build ## the smoke matrix against what it found before, .ci/smoke.baseline.yaml: about a minute on two cores
-	./lbtest matrix --suite smoke --baseline .ci/smoke.baseline.yaml --retries 1 --seed 1 $(SMOKEFLAGS)
+	./lbtest matrix --suite smoke --baseline .ci/smoke.baseline.yaml --retries 1 --seed 1 $(MATRIXFLAGS)
+
+regression: build ## every load balancer of the catalogue against what it was found to be, .ci/regression.baseline.yaml: some ten minutes
+	./lbtest matrix --suite regression --baseline .ci/regression.baseline.yaml --seed 1 $(MATRIXFLAGS)
 
 # Without the race detector: what is judged here is the program as it is used. One package after the other, since each wants
 # the processors, and without what make test has run in the same way.
