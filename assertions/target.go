@@ -194,7 +194,7 @@ func (t Terms) Quiet() time.Duration {
 
 // Lull is how long one silence must last for an idle timeout to pass if it can.
 func (t Terms) Lull() time.Duration {
-	if t.Idle < t.LinkPing {
+	if t.Idle > 0 && t.Idle < t.LinkPing {
 		return t.Idle + t.Idle/4
 	}
 	return t.Quiet()

@@ -207,8 +207,7 @@ func (l lab) control() lab {
 	c.cut = l.profile.Strikes() || l.fault() != ""
 	c.factor = 1
 	if l.quiet() && !l.jetStream() {
-		waits := l.timers()
-		waits.idle, waits.lifetime = 0, 0
+		waits := c.timers()
 		c.factor = waits.factor(fastest)
 	}
 	c.judged = nil
