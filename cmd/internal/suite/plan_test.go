@@ -3,11 +3,12 @@ package suite
 import (
 	"context"
 	"errors"
-	"github.com/lbtest/lbtest/assertions"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/lbtest/lbtest/assertions"
 	"github.com/lbtest/lbtest/topologies"
 )
 
@@ -171,6 +172,31 @@ func TestLabsThatDifferOnlyInTheBalancerShareTheirControl(t *testing.T) {
 	}
 	if len(keys) != 4 { // quiet; busy with one cut; busy without; weighed with one cut
 		t.Errorf("got %d controls, want 4: %v", len(keys), keys)
+	}
+}
+
+func TestAControlIsShortenedThoughItsLabCannotBe(t *testing.T) {
+	p, err := NewPlan(Options{Topologies: []string{"gateways-behind-lb"}, Runtime: paper{}, Profiles: []string{"traefik-tcp-shared"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, l := range p.scenarios[0].labs {
+		if !l.quiet() {
+			continue
+		}
+		found = true
+		// Servers miss the pings of a connection that the balancer has not forwarded yet; behind nothing there is none.
+		if c := l.control(); l.factor != 1 || c.factor < 10 {
+			t.Errorf("the lab is shortened %g times and its control %g times, want 1 and 10 or more", l.factor, c.factor)
+		}
+		// Without an idle timeout the spells are as long as two pings.
+		if spells := time.Duration(assertions.Spells) * l.terms().Quiet(); l.length() < spells {
+			t.Errorf("the lab is to take %s, and its quiet spells alone take %s", l.length(), spells)
+		}
+	}
+	if !found {
+		t.Error("there is no quiet lab")
 	}
 }
 
