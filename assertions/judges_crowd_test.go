@@ -3,6 +3,7 @@ package assertions
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // A herd of six over three nodes, unless a case says otherwise.
@@ -124,7 +125,12 @@ func TestFullIsClear(t *testing.T) {
 func TestRecoverAfterChurn(t *testing.T) {
 	control := churned(6, 0.01)
 	cut := line(came(6, 0.01), strike(4.9, 5), cutOff(5, 1), returnedOn(evenly, 7.1, 0, 1, 2.1), dispersed(41))
+	elsewhere, waiting := line(came(6, 0.01), strike(4.9, 5), dispersed(41)), crowdStruck(6)
+	waiting.Reconnect = 2100 * time.Millisecond
 	judgeAll(t, "ports/recover-after-churn", []judged{
+		{name: "the client's own pause is no cost where the control cut another link", terms: waiting, events: crashed(6, 4.1), control: elsewhere, want: Safe,
+			got: "6 connections ended, the last client was back 4.1s after the event"},
+		{name: "what comes on top is", terms: waiting, events: crashed(6, 4.2), control: elsewhere, marginal: true, want: Risky, got: "all 6 clients came back, the last one 4.2s after the event (control 0s)"},
 		{name: "all are back", terms: crowdOf(6), events: churned(6, 0.2), control: control, want: Safe, got: "6 connections ended, the last client was back 200ms after they left",
 			measured: map[string]float64{"clients": 6, "connections_lost": 6, "clients_missing": 0, "last_back_after": 0.2}},
 		{name: "half a second beyond the control is no cost", terms: crowdOf(6), events: churned(6, 0.51), control: control, want: Safe, got: "6 connections ended, the last client was back 510ms after they left"},

@@ -47,18 +47,19 @@ func (t turnout) unaware() int {
 // judgeReturn says whether all who lost their connections came back, and when.
 func judgeReturn(h History, t turnout) []Finding {
 	usual, said := turnoutOf(h.control()), roomless(h)
-	since, allowed := "after they left", tolerance
+	since, allowed := "after they left", usual.back+tolerance
 	if !t.churned {
-		// Events may delay for two seconds, as the contract has it, beyond what one cut connection takes.
-		since, allowed = "after the event", pureDelay
+		// Events may delay for two seconds, as the contract has it, beyond what one cut connection takes: the client's own pause
+		// at the most, whichever connection it was that the control cut.
+		since, allowed = "after the event", max(usual.back, h.Terms.Reconnect)+pureDelay
 	}
 	switch {
 	case len(t.missing) > 0:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s not back within 30 s %s: %s%s", len(t.missing), plural(len(t.arrived), "client"), since, mostly(t.missing), because(said, t.missing)),
 			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: append(sample(t.missing), sample(said)...), Firm: true}}
-	case t.back > usual.back+allowed:
+	case t.back > allowed:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all %s came back, the last one %s %s (control %s)", plural(len(t.arrived), "client"), spoken(t.back), since, spoken(usual.back)),
-			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.back < usual.back+allowed+tolerance}}
+			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.back < allowed+tolerance}}
 	case h.Control != nil && h.Terms.Struck("outage", "restart=crash") && t.unaware() > 0:
 		// Whoever forwards by a connection table forgets all of it, and tells nobody who does not speak.
 		return skip(fmt.Sprintf("%d of %s did not learn that the balancer has lost their connections, and so nobody came back whose return could be timed: quiet clients learn it at their PINGs",
