@@ -8,7 +8,7 @@ func init() {
 		Promise: "A mirror and a sourcing stream beyond the link have everything in the end, in its order, and about as soon as on the direct way.",
 		Explain: "A stream is published to ten times a second. Beyond the balanced link, in the other cluster or in the JetStream of a leaf node (by the domain: External.APIPrefix " +
 			"$JS.hub.API), one stream mirrors it and one sources it; each follows by a consumer, which it makes again when it hears nothing. Ten times a second it is seen how long the oldest " +
-			"acknowledged message has been missing there. What is not there 30 s after the end never comes, and in the end all three are read and compared.",
+			"acknowledged message has been missing there. A copy whose request for a consumer was lost in the event asks again after 40 s; what is not there 45 s after the end never comes, and in the end all three are read and compared.",
 		Speaks: speaks(ofConnecting, ofCarrying, "idle-timeout", "idle-timeout-client", "idle-timeout-server", "idle-expiry", "max-lifetime",
 			"stall", "outage", "restart", "drain"),
 		SpeaksOn: betweenClusters,
@@ -48,7 +48,7 @@ func judgeMirror(h History) []Finding {
 		case !ok:
 			return unseen("nobody read the " + how)
 		case e.Count != origin.Count:
-			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the %s at %s has %d of %d messages 30 s after the end", how, e.Node, e.Count, origin.Count), Measured: measured,
+			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the %s at %s has %d of %d messages %s after the end", how, e.Node, e.Count, origin.Count, spoken(catchingUp)), Measured: measured,
 				Advice: mirrorAdvice(h.Terms), Evidence: []Event{origin, e}, Firm: true}}
 		case e.What != origin.What:
 			return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("the %s at %s has as many messages as its origin, but not the same, or in another order", how, e.Node), Measured: measured,

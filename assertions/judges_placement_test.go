@@ -84,7 +84,7 @@ func TestMirrorCatchesUp(t *testing.T) {
 		{name: "as late as the control is no cost", terms: terms, control: mirrored(90, 10.8), events: mirrored(100, 11), want: Safe,
 			got: "mirror and source have all 100 messages; never further behind than 11s (mirror; control 11s)"},
 		{name: "who never gets everything is unsafe", terms: terms, control: control, events: copying(mirrored(100, 35), "source", 60, "e"), want: Unsafe,
-			got: "the source at m2 has 60 of 100 messages 30 s after the end"},
+			got: "the source at m2 has 60 of 100 messages 45s after the end"},
 		{name: "who has something else is unsafe", terms: terms, control: control, events: copying(mirrored(100, 0.5), "mirror", 100, "e"), want: Unsafe,
 			got: "the mirror at m1 has as many messages as its origin, but not the same, or in another order"},
 		{name: "one that cannot be made is unsafe", terms: terms, control: control, events: line(on(31, Client, "no-copy-stream", stream("COPY-mirror"), node("m1"), why("no suitable peers"))), want: Unsafe,

@@ -225,9 +225,13 @@ func (m *mirrors) held(ctx context.Context, i int) (int, error) {
 	return int(stream.CachedInfo().State.Msgs), nil
 }
 
+// catchingUp is how long a copy has for catching up. A mirror or source whose request for a consumer was lost waits 30 s for
+// the answer (srcConsumerWaitTime in nats-server's stream.go) and 10 s more before it asks again (calculateRetryBackoff).
+const catchingUp = 45 * time.Second
+
 // finish gives the copies the rest of their time.
 func (m *mirrors) finish(ctx context.Context) {
-	limited, cancel := context.WithTimeout(ctx, back)
+	limited, cancel := context.WithTimeout(ctx, catchingUp)
 	defer cancel()
 	until(limited, func() bool {
 		m.mu.Lock()
