@@ -60,8 +60,7 @@ func judgeDelivery(h History) []Finding {
 		if h.Control != nil {
 			possible = max(possible, over+reconnected(*h.Control)+time.Second)
 		}
-		apart := append(besides(h), window{begin - each, possible})
-		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return within(e.At, apart) })
+		counted = slices.DeleteFunc(slices.Clone(lost), func(e Event) bool { return e.At >= begin-each && e.At <= possible })
 	}
 	slowest := slowestDelivery(h, "event")
 	measured := []Measure{count("messages_lost", len(lost), "messages"), count("messages_sent", said, "messages"),

@@ -49,8 +49,8 @@ func judgePublishAcked(h History) []Finding {
 	case len(failed) > usualFailed:
 		risky.Got = join(fmt.Sprintf("all acknowledged in the end, but %s failed first (control %d)%s", plural(len(failed), "attempt"), usualFailed, firstFailure(failed)), acks)
 		return []Finding{risky}
-	case tooLate(h, gap, usual):
-		risky.Got, risky.Marginal = acks, !tooLate(h, gap-tolerance, usual)
+	case tooLate(h, gap, orPause(h, usual)):
+		risky.Got, risky.Marginal = acks, !tooLate(h, gap-tolerance, orPause(h, usual))
 		return []Finding{risky}
 	}
 	return held(fmt.Sprintf("all %d messages acknowledged; %s", sent, acks), measured...)
@@ -107,12 +107,17 @@ func costOfCut(control History) time.Duration {
 	return longest
 }
 
-// tooLate reports whether a delay is worth telling: beyond the control, and in an event beyond what is a pure delay. Where
-// connections ended, the client's own pause is no cost of the balancer's; it is random, and the control saw one of them.
-func tooLate(h History, delay, usual time.Duration) bool {
+// orPause is what is usual, or an application's own pause where connections ended: that is no cost of the balancer's, and it is
+// random, of which the control saw one.
+func orPause(h History, usual time.Duration) time.Duration {
 	if severed(h.Terms) {
-		usual = max(usual, h.Terms.Reconnect)
+		return max(usual, h.Terms.Reconnect)
 	}
+	return usual
+}
+
+// tooLate reports whether a delay is worth telling: beyond the control, and in an event beyond what is a pure delay.
+func tooLate(h History, delay, usual time.Duration) bool {
 	return delay > usual+tolerance && (len(h.Terms.Strikes) == 0 || delay > pureDelay)
 }
 
