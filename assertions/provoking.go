@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -109,18 +110,26 @@ func provoke(ctx context.Context, t Target, rec *Recorder) {
 	rec.Await(limited, 0, f.acted)
 }
 
-// fillers is how many dial side by side to reach a limit. One after the other, on a busy machine, the first connections have
-// met a shortened idle timeout of a second before the last of a thousand is open.
+// fillers is how many dial side by side to reach a limit: a thousand one after the other take seconds on a busy machine.
 const fillers = 16
 
-// fillUp opens connections until the limit shows.
+// fillUp opens connections until the limit shows, and keeps them from being idle: a timeout shortened to a second would end
+// the first before the last of a thousand is open.
 func fillUp(ctx context.Context, t Target, rec *Recorder, f family, size int) {
 	nest := build(ctx, t.Canary)
 	defer nest.leave()
 	limited, cancel := context.WithTimeout(ctx, 10*time.Second) // 2,000 connections take well below one
 	defer cancel()
+	var mu sync.Mutex
+	var near []net.Conn
+	defer func() {
+		for _, c := range near {
+			c.Close()
+		}
+	}()
 	var held sync.WaitGroup
 	defer held.Wait()
+	defer cancel()
 	held.Go(func() {
 		var far []net.Conn
 		defer func() {
@@ -128,26 +137,31 @@ func fillUp(ctx context.Context, t Target, rec *Recorder, f family, size int) {
 				c.Close()
 			}
 		}()
+		var often <-chan time.Time                   // four times within the timeout, so that a late one does no harm
+		if t.Terms.Idle > 0 && t.Canary.TLS == nil { // a byte in the clear would end what is to be TLS
+			ticker := time.NewTicker(t.Terms.Idle / 4)
+			defer ticker.Stop()
+			often = ticker.C
+		}
 		for {
 			select {
 			case c := <-nest.accepted:
 				far = append(far, c)
+			case <-often:
+				mu.Lock()
+				all := append(slices.Clone(near), far...)
+				mu.Unlock()
+				for _, c := range all {
+					_, _ = c.Write([]byte{0}) // one that has ended meanwhile is not kept
+				}
 			case <-limited.Done():
 				return
 			}
 		}
 	})
-	defer cancel()
-	var near []net.Conn
-	defer func() {
-		for _, c := range near {
-			c.Close()
-		}
-	}()
 	place := rec.Len()
 	var left atomic.Int64
 	left.Store(int64(2*size + 1)) // a rate shows only beyond what it lets through meanwhile
-	var mu sync.Mutex
 	var dialling sync.WaitGroup
 	for range fillers {
 		dialling.Go(func() {

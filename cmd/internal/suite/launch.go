@@ -25,15 +25,14 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 	var starts sync.WaitGroup
 	for i := range l.starts {
 		weight := min(l.weight(), r.all)
-		if err := r.slots.Acquire(ctx, weight); err != nil {
-			errs[i] = context.Cause(ctx)
+		if errs[i] = r.room.enter(ctx, weight); errs[i] != nil {
 			continue
 		}
 		if i == 0 && started != nil {
 			started()
 		}
 		starts.Go(func() {
-			defer r.slots.Release(weight)
+			defer r.room.leave(weight)
 			began := time.Now()
 			fresh := l
 			fresh.profile.Seed += int64(i) // another start, another chance

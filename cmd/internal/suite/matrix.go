@@ -24,9 +24,7 @@ type Matrix struct {
 	// Limit is the longest that a cell may take; 0 for as long as it takes. One that would take longer is skipped.
 	Limit time.Duration
 	// Pings is as how many pings of the link an idle timeout of a profile is simulated at the most; 0: as a run does.
-	Pings int
-	// Parallel is how many labs run side by side for each processor; 0: as many as in a run.
-	Parallel int
+	Pings    int
 	blocks   []block // the axes, and what is included besides
 	excludes []exclusion
 	file     string // as errors name it

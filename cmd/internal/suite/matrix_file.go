@@ -25,10 +25,9 @@ const (
 	keyAssert  = "assert"
 	keyLimit   = "limit"
 	keyPings   = "pings"
-	keySide    = "parallel"
 )
 
-var matrixKeys = []string{keyAbout, keyAxes, keyInclude, keyExclude, keyAssert, keyLimit, keyPings, keySide}
+var matrixKeys = []string{keyAbout, keyAxes, keyInclude, keyExclude, keyAssert, keyLimit, keyPings}
 
 // ReadMatrix reads a user's file. Its errors are the user's, one a line, each with the file, the line, the column and the key.
 func ReadMatrix(file string) (Matrix, error) {
@@ -81,9 +80,6 @@ func (r *matrixReader) matrix(text []byte) (m Matrix) {
 	}
 	if e, ok := found[keyPings]; ok {
 		m.Pings = r.number(e, 2, "pings") // with a single one timeout and ping would come at the same time
-	}
-	if e, ok := found[keySide]; ok {
-		m.Parallel = r.number(e, 1, "labs for each processor")
 	}
 	return m
 }
@@ -243,7 +239,6 @@ func MatrixSchema() []byte {
 			keyAssert:  map[string]any{"anyOf": []any{map[string]any{"type": "string"}, map[string]any{"type": "array", "items": map[string]any{"type": "string"}}}, "description": "Judge only these assertions, as after --assert."},
 			keyLimit:   map[string]any{"type": "string", "description": "The longest that a cell may take; one that would take longer is skipped."},
 			keyPings:   map[string]any{"type": "integer", "minimum": 2, "description": "Idle timeouts of profiles beyond that many pings of the link are simulated as that many: longer ones are only more lenient."},
-			keySide:    map[string]any{"type": "integer", "minimum": 1, "description": "How many labs run side by side for each processor, unless --parallel says how many at all; 12 by default."},
 		},
 	}
 	text, err := json.MarshalIndent(schema, "", "  ")

@@ -41,7 +41,7 @@ type MatrixPlan struct {
 func NewMatrixPlan(o MatrixOptions) (MatrixPlan, error) {
 	o.Assert = o.Matrix.Assert
 	all, err := o.read()
-	p := MatrixPlan{Plan: Plan{options: o.Options, seed: all.seed, cells: &cells{suite: o.Matrix.Suite, shard: o.Shard, file: o.Baseline, retries: o.Retries, side: o.Matrix.Parallel, write: o.Write}}}
+	p := MatrixPlan{Plan: Plan{options: o.Options, seed: all.seed, cells: &cells{suite: o.Matrix.Suite, shard: o.Shard, file: o.Baseline, retries: o.Retries, write: o.Write}}}
 	if err != nil {
 		return p, err
 	}

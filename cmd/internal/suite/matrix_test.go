@@ -85,7 +85,6 @@ func TestWhatIsWrongWithAMatrixIsSaidWithItsPlace(t *testing.T) {
 		{"an assertion that does not exist", "axes:\n  topology: '*'\nassert: nope/*\n", "m.yaml:3:9: assert: "},
 		{"a limit without a unit", "axes:\n  topology: '*'\nlimit: 5\n", `m.yaml:3:8: limit: "5": want a duration above zero`},
 		{"one ping", "axes:\n  topology: '*'\npings: 1\n", `m.yaml:3:8: pings: "1": want a number of pings from 2 up`},
-		{"no lab", "axes:\n  topology: '*'\nparallel: 0\n", `m.yaml:3:11: parallel: "0": want a number of labs for each processor from 1 up`},
 		{"nothing", "\n", "m.yaml: the file is empty; a matrix has at least axes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -116,8 +115,6 @@ func TestTheSchemaOfAMatrixTakesWhatTheReaderTakes(t *testing.T) {
 		"axes:\n  topology: '*'\n  idle-timout: 1s\n":      false,
 		"axes:\n  topology: '*'\nlimit: 5\n":               false,
 		"axes:\n  topology: '*'\npings: 1\n":               false,
-		"axes:\n  topology: '*'\nparallel: 0\n":            false,
-		"axes:\n  topology: '*'\nparallel: 24\n":           true,
 		"about: nothing\n":                                 false,
 		"axes:\n  topology: '*'\nexclude:\n  - {}\n":       false,
 		"include:\n  - topology: routes-behind-lb\nx: y\n": false,
@@ -465,26 +462,5 @@ func TestBuiltInSuitesAreAsLargeAsTheySay(t *testing.T) {
 	}
 	if _, err := FindSuite("smok"); err == nil || !strings.Contains(err.Error(), "did you mean smoke") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestAMatrixSaysHowManyLabsAProcessorBears(t *testing.T) {
-	const cells = "axes:\n  topology: routes-behind-lb\n  stall: 1s\n"
-	for _, c := range []struct {
-		text  string
-		given int
-		want  int64
-	}{
-		{cells, 0, sideOf(12)},
-		{cells + "parallel: 3\n", 0, sideOf(3)},
-		{cells + "parallel: 3\n", 7, 7},
-	} {
-		p, err := cellsOf(t, c.text, func(o *MatrixOptions) { o.Parallel = c.given })
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := p.side(); got != c.want {
-			t.Errorf("%q, --parallel %d: got %d, want %d", c.text, c.given, got, c.want)
-		}
 	}
 }

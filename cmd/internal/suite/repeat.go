@@ -20,19 +20,35 @@ func calm() int64 { return int64(max(2, 2*runtime.NumCPU())) }
 // at a time, and then alone what is still open. A scenario's other labs have said what they have to say, and beside them
 // the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that
 // changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
-func (r *run) repeat(ctx context.Context, verdicts []verdict) {
-	open := make([]bool, len(verdicts))
-	for i, v := range verdicts {
-		open[i] = v.marginal()
-	}
-	r.again(ctx, verdicts, calm(), func(i int) bool { return open[i] && !verdicts[i].close() }, verdict.doubtful, "with less beside it")
-	r.again(ctx, verdicts, 1, func(i int) bool { return open[i] && verdicts[i].marginal() }, verdict.doubtful, "alone")
-	for i, v := range verdicts {
-		if open[i] {
-			r.finished(v)
+//
+// Ended tells which scenarios have been judged. Beside the last few, what failed before them is repeated already.
+func (r *run) repeat(ctx context.Context, verdicts []verdict, ended <-chan int) {
+	var open, early []int
+	failed := func(i int) bool { return !verdicts[i].close() && !slices.Contains(early, i) }
+	few := min(int(r.all)/4, len(verdicts)/2)
+	for left := len(verdicts) - 1; left >= 0; left-- {
+		if i := <-ended; verdicts[i].marginal() {
+			open = append(open, i)
+		}
+		if left == few {
+			early = those(open, failed)
+			r.again(ctx, verdicts, calm(), early, verdict.doubtful, lessBeside)
 		}
 	}
+	slices.Sort(open)
+	r.again(ctx, verdicts, calm(), those(open, failed), verdict.doubtful, lessBeside)
+	r.again(ctx, verdicts, 1, those(open, func(i int) bool { return verdicts[i].marginal() }), verdict.doubtful, "alone")
+	for _, i := range open {
+		r.finished(verdicts[i])
+	}
 }
+
+// those are the scenarios of which that is true.
+func those(all []int, which func(int) bool) []int {
+	return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return !which(i) })
+}
+
+const lessBeside = "with less beside it"
 
 // whole is the scenario of a verdict with all that it was judged by.
 func (v verdict) whole() scenario { return v.scenario }
@@ -61,17 +77,15 @@ func (v verdict) doubt() string {
 	return strings.Join(v.because()[:min(1, len(v.because()))], "")
 }
 
-// again runs scenarios, or those labs of them that part chooses, once more: as many side by side as are told, or half as
-// many with twice the nodes.
-func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which func(int) bool, part func(verdict) scenario, how string) {
+// again runs those scenarios, or those labs of them that part chooses, once more: as many side by side as are told, or half
+// as many with twice the nodes.
+func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which []int, part func(verdict) scenario, how string) {
 	clear(r.labs) // what is repeated is seen afresh
 	room := semaphore.NewWeighted(side)
 	var wg sync.WaitGroup
-	seconds := make([]*verdict, len(verdicts))
-	for i, v := range verdicts {
-		if !which(i) {
-			continue
-		}
+	seconds := map[int]*verdict{}
+	for _, i := range which {
+		v, second := verdicts[i], new(verdict)
 		s, takes := part(v), min(crews(v.scenario.topology), side)
 		if ctx.Err() != nil || room.Acquire(ctx, takes) != nil {
 			break // the run ends
@@ -84,16 +98,18 @@ func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which f
 			}
 		}
 		r.note("%s is repeated %s: %s", v.scenario.name, how, v.doubt())
+		seconds[i] = second
 		r.begin(ctx, s, &wg, func(v verdict) {
-			seconds[i] = &v
+			*second = v
 			room.Release(takes)
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return
+	}
 	for i, second := range seconds {
-		if second != nil && ctx.Err() == nil {
-			verdicts[i] = merge(verdicts[i], *second)
-		}
+		verdicts[i] = merge(verdicts[i], *second)
 	}
 }
 

@@ -10,8 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"github.com/lbtest/lbtest/cmd/internal/report"
 	"github.com/lbtest/lbtest/topologies"
 )
@@ -21,7 +19,7 @@ type run struct {
 	plan  Plan
 	say   func(Progress)
 	began time.Time
-	slots *semaphore.Weighted
+	room  *room
 	start starting
 	all   int64
 	book  book
@@ -35,25 +33,26 @@ type run struct {
 	done    int
 }
 
-// side is how many labs run side by side unless the user says otherwise: those of a dozen for each processor, which mostly
-// wait. Each takes up to fifty file descriptors here.
+// side is how many labs run side by side unless the user says otherwise: a dozen for each processor, which mostly wait.
 func side() int64 { return sideOf(12) }
 
+// sideOf is how many labs that comes to. Each takes up to fifty file descriptors here.
 func sideOf(each int) int64 { return int64(max(4, min(each*runtime.NumCPU(), descriptors()/100))) }
 
-// side is how many labs of this plan do.
-func (p Plan) side() int64 {
-	if p.options.Parallel > 0 {
-		return int64(p.options.Parallel)
+// side is how many labs of this plan do at the most, and how many of them do so however busy the processors are.
+func (p Plan) side() (most, always int64) {
+	switch _, containers := p.options.Runtime.(topologies.Host); {
+	case p.options.Parallel > 0:
+		most, always = int64(p.options.Parallel), int64(p.options.Parallel)
+	case containers:
+		most, always = side(), max(4, side()/3) // making a container takes the engine half a second of a core
+	case p.cells != nil:
+		// Many cells wait for minutes side by side, and others between them are at work.
+		most, always = sideOf(48), side()
+	default:
+		most, always = side(), side()
 	}
-	all := side()
-	if p.cells != nil && p.cells.side > 0 {
-		all = sideOf(p.cells.side)
-	}
-	if _, containers := p.options.Runtime.(topologies.Host); containers {
-		return max(4, all/3) // making a container takes the engine half a second of a core
-	}
-	return all
+	return most, always
 }
 
 // overdue is why a scenario has no answer at the end of the time that the run was given.
@@ -74,9 +73,10 @@ func (p *Plan) run(ctx context.Context, say func(Progress), began time.Time) (ve
 	if say == nil {
 		say = func(Progress) {}
 	}
-	r := &run{plan: *p, say: say, began: began, controls: map[string]*outcome{}, labs: map[string]*outcome{}, running: map[string]bool{}, all: p.side()}
+	r := &run{plan: *p, say: say, began: began, controls: map[string]*outcome{}, labs: map[string]*outcome{}, running: map[string]bool{}}
 	r.book.to = p.options.Events
-	r.slots = semaphore.NewWeighted(r.all)
+	most, always := p.side()
+	r.all, r.room = most, newRoom(always, most)
 	r.start = make(starting, runtime.NumCPU())
 	limited := ctx
 	if p.options.RunTimeout > 0 {
@@ -106,8 +106,7 @@ func (r *run) verdicts(ctx context.Context) []verdict {
 			r.note("%s: %s", s.name, note)
 		}
 	}
-	r.side(ctx, scenarios, verdicts)
-	r.repeat(ctx, verdicts)
+	r.repeat(ctx, verdicts, r.side(ctx, scenarios, verdicts))
 	r.retry(ctx, verdicts)
 	if r.plan.options.VerifyAdvice {
 		r.verify(ctx, verdicts)
@@ -115,9 +114,10 @@ func (r *run) verdicts(ctx context.Context) []verdict {
 	return verdicts
 }
 
-// side judges scenarios side by side. The longest start first, so that none is left over at the end; but
-// one short one goes before them, so that there is something to read soon.
-func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict) {
+// side judges scenarios side by side, and returns when all have begun; ended then tells which are judged, as they end. The
+// longest start first, so that none is left over at the end; but one short one goes before them, so that there is something
+// to read soon.
+func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict) (ended <-chan int) {
 	order := make([]int, len(scenarios))
 	for i := range order {
 		order[i] = i
@@ -129,16 +129,18 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 	if n := len(order); n > 2 {
 		order = append([]int{order[n-1]}, order[:n-1]...)
 	}
-	var wg sync.WaitGroup
+	judged := make(chan int, len(order))
+	var wg sync.WaitGroup // a scenario is judged when all of its labs are done
 	for _, i := range order {
 		r.begin(ctx, scenarios[i], &wg, func(v verdict) {
 			verdicts[i] = v
 			if !v.marginal() {
 				r.finished(v)
 			}
+			judged <- i
 		})
 	}
-	wg.Wait()
+	return judged
 }
 
 // interleaved spreads those that mostly wait over the first two thirds of all. They take the slots of several others, and one

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -212,6 +213,35 @@ func TestWhatMostlyWaitsIsSpread(t *testing.T) {
 	} {
 		if got := interleaved(c.order, waits); !slices.Equal(got, c.want) {
 			t.Errorf("%v: got %v, want %v", c.order, got, c.want)
+		}
+	}
+}
+
+func TestWhatFailsIsRepeatedOnceWithLessBesideItAndOnceAlone(t *testing.T) {
+	p, err := NewPlan(Options{Topologies: []string{routes}, Runtime: paper{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	notes, finished := map[string][]string{}, map[string]int{}
+	r := p.Run(t.Context(), func(p Progress) {
+		mu.Lock()
+		defer mu.Unlock()
+		if name, how, ok := strings.Cut(p.Text, " is repeated "); ok {
+			how, _, _ = strings.Cut(how, ":")
+			notes[name] = append(notes[name], how)
+		}
+		if p.Kind == "finished" {
+			finished[p.Scenario]++
+		}
+	})
+	for _, s := range r.Scenarios {
+		want := []string{lessBeside, "alone"}
+		if s.Verdict == assertions.Skipped {
+			want = nil
+		}
+		if !slices.Equal(notes[s.Name], want) || finished[s.Name] != 1 {
+			t.Errorf("%s, which is %s, was repeated %q and told %d times", s.Name, s.Verdict, notes[s.Name], finished[s.Name])
 		}
 	}
 }

@@ -105,7 +105,13 @@ func (r *run) retry(ctx context.Context, verdicts []verdict) {
 		return
 	}
 	for n := range r.plan.cells.retries {
-		r.again(ctx, verdicts, calm(), func(i int) bool { return r.plan.cells.failed(verdicts[i]) }, verdict.whole, fmt.Sprintf("as retry %d", n+1))
+		var failed []int
+		for i, v := range verdicts {
+			if r.plan.cells.failed(v) {
+				failed = append(failed, i)
+			}
+		}
+		r.again(ctx, verdicts, calm(), failed, verdict.whole, fmt.Sprintf("as retry %d", n+1))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,7 +124,6 @@ type cells struct {
 	file         string // of the baseline; "" for none
 	expected     map[string]assertions.Verdict
 	retries      int
-	side         int // labs side by side for each processor; 0: as many as in a run
 	write        bool
 	duties       map[string]map[string]string // what labs prove that cells share
 }

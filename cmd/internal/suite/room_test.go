@@ -1,0 +1,105 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestBeyondWhatThereIsAlwaysRoomForLabsWaitForTheProcessors(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		measure func(at time.Duration) (float64, error)
+		want    []time.Duration // when labs of one, one, two and two slots get in, of which two slots are always free
+	}{
+		{"idle processors", func(time.Duration) (float64, error) { return 40, nil }, []time.Duration{0, 0, measured, 2 * measured}},
+		{"busy ones", func(at time.Duration) (float64, error) {
+			if at < time.Minute {
+				return 97, nil
+			}
+			return 40, nil
+		}, []time.Duration{0, 0, time.Minute, time.Minute + measured}},
+		{"nobody tells", func(time.Duration) (float64, error) { return 0, errors.New("no such system") },
+			[]time.Duration{0, 0, 2 * time.Minute, 3 * time.Minute}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				began := time.Now()
+				r := newRoom(2, 8)
+				r.used = func(ctx context.Context, over time.Duration) (float64, error) {
+					used, err := c.measure(time.Since(began))
+					if err == nil {
+						time.Sleep(over)
+					}
+					return used, err
+				}
+				// Whoever came first leaves after two minutes, the next after three.
+				for i, slots := range []int64{1, 1, 2, 2} {
+					if err := r.enter(t.Context(), slots); err != nil {
+						t.Fatal(err)
+					}
+					if at := time.Since(began); at < c.want[i] || at > c.want[i]+measured {
+						t.Errorf("lab %d got in after %v, want %v", i, at, c.want[i])
+					}
+					time.AfterFunc(time.Until(began.Add(time.Duration(max(i+1, 2))*time.Minute)), func() { r.leave(slots) })
+				}
+				time.Sleep(10 * time.Minute)
+			})
+		})
+	}
+}
+
+func TestALabThatIsLargerThanAnyRoomGetsInAlone(t *testing.T) {
+	r := newRoom(2, 8)
+	r.used = func(context.Context, time.Duration) (float64, error) { return 100, nil }
+	if err := r.enter(t.Context(), 8); err != nil {
+		t.Fatal(err)
+	}
+	r.leave(8)
+}
+
+func TestWhoeverWaitsForRoomLeavesWithTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		over := errors.New("the run is over")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		r := newRoom(1, 8)
+		r.used = func(context.Context, time.Duration) (float64, error) {
+			time.Sleep(measured)
+			return 100, nil
+		}
+		if err := r.enter(ctx, 1); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(time.Minute, func() { cancel(over) })
+		if err := r.enter(ctx, 1); !errors.Is(err, over) {
+			t.Errorf("got %v", err)
+		}
+		if !r.slots.TryAcquire(7) {
+			t.Error("who left has kept its slot")
+		}
+	})
+}
+
+func TestTheProcessorsAreMeasured(t *testing.T) {
+	if used, err := processors(t.Context(), measured); err != nil || used < 0 || used > 100 {
+		t.Errorf("got %v percent, %v", used, err)
+	}
+}
+
+func TestAMatrixUsesWhatTheProcessorsHaveToSpare(t *testing.T) {
+	const cells = "axes:\n  topology: routes-behind-lb\n  stall: 1s\n"
+	for _, c := range []struct{ given, most, always int64 }{
+		{0, sideOf(48), side()},
+		{7, 7, 7},
+	} {
+		p, err := cellsOf(t, cells, func(o *MatrixOptions) { o.Parallel = int(c.given) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if most, always := p.side(); most != c.most || always != c.always {
+			t.Errorf("--parallel %d: %d side by side, %d of them always; want %d and %d", c.given, most, always, c.most, c.always)
+		}
+	}
+}
