@@ -258,3 +258,23 @@ func TestASweepsRowMayConfigureTheServers(t *testing.T) {
 		t.Errorf("two rows share a name: %v", p.Scenarios())
 	}
 }
+
+func TestWhatChanceDecidesIsLookedAtMoreThanOnce(t *testing.T) {
+	for _, c := range []struct {
+		topology, set string
+		lucky         bool
+	}{
+		{routes, "frontends=shared", true},
+		{routes, "frontends=per-node", false},
+		{"gateways-behind-lb", "bypass=closed", true},
+		{"gateways-behind-lb", "bypass=open", false},
+		{"leafnodes-behind-lb", "bypass=closed", false},
+	} {
+		for _, l := range laidOut(t, c.topology, nil, c.set).labs {
+			forms := slices.ContainsFunc(l.judged, func(a assertions.Assertion) bool { return a.Observe == assertions.Forming })
+			if want := c.lucky && (forms || c.topology == routes); (l.starts == luckyStarts) != want {
+				t.Errorf("%s %s: a lab starts %d times, want more than once: %v", c.topology, c.set, l.starts, want)
+			}
+		}
+	}
+}
