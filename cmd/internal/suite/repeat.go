@@ -113,29 +113,31 @@ func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which [
 	}
 }
 
-// merge puts two runs of a scenario together.
+// merge puts two looks at a scenario together. A promise is flaky if its verdict changed, and the scenario if its own did.
 func merge(first, second verdict) verdict {
 	merged := first
 	merged.err, merged.last = second.err, second.beside(first).worst()
 	merged.results = slices.Clone(first.results)
-	for i, was := range first.results {
-		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == was.assertion.Name && r.link == was.link })
+	was, is := slices.Clone(first.results), slices.Clone(first.results) // the two looks, without failures of ours
+	for i, before := range first.results {
+		j := slices.IndexFunc(second.results, func(r result) bool { return r.assertion.Name == before.assertion.Name && r.link == before.link })
 		if j < 0 {
 			continue
 		}
 		now := second.results[j]
 		switch {
-		case was.finding.Verdict == assertions.Errored:
-			merged.results[i] = now
-		case now.finding.Verdict == was.finding.Verdict || now.finding.Verdict == assertions.Errored:
+		case before.finding.Verdict == assertions.Errored:
+			merged.results[i], was[i], is[i] = now, now, now
+		case now.finding.Verdict == before.finding.Verdict || now.finding.Verdict == assertions.Errored:
 		default:
-			if now.finding.Verdict.Worse(was.finding.Verdict) {
+			is[i] = now
+			if now.finding.Verdict.Worse(before.finding.Verdict) {
 				merged.results[i] = now
 			}
 			merged.results[i].flaky = true
-			merged.flaky = true
 		}
 	}
+	merged.flaky = first.flaky || worst(was) != worst(is)
 	return merged
 }
 

@@ -92,6 +92,32 @@ func TestWhatIsNotRepeatedKeepsItsVerdict(t *testing.T) {
 	}
 }
 
+func TestAScenarioIsFlakyIfItsOwnVerdictChanged(t *testing.T) {
+	of := func(verdicts ...assertions.Verdict) (v verdict) {
+		for i, is := range verdicts {
+			v.results = append(v.results, result{assertion: assertions.All()[i], finding: assertions.Finding{Verdict: is}})
+		}
+		return v
+	}
+	safe, risky, unsafe, errored := assertions.Safe, assertions.Risky, assertions.Unsafe, assertions.Errored
+	for _, c := range []struct {
+		name          string
+		first, second verdict
+		flaky         bool
+	}{
+		{"one promise of two, less grave than the other", of(risky, risky), of(risky, safe), false},
+		{"the gravest", of(risky, unsafe), of(risky, safe), true},
+		{"both, in turn", of(risky, safe), of(safe, risky), false},
+		{"one, where the other was not judged at first", of(errored, risky), of(safe, safe), true},
+		{"none, where one was not judged at first", of(errored, risky), of(safe, risky), false},
+		{"none, where one was not judged again", of(unsafe, risky), of(errored, risky), false},
+	} {
+		if got := merge(c.first, c.second); got.flaky != c.flaky {
+			t.Errorf("%s: flaky %v, want %v", c.name, got.flaky, c.flaky)
+		}
+	}
+}
+
 func TestTheEventHappensOnceWhenEveryWatcherIsReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		happened := 0

@@ -50,11 +50,16 @@ func (v verdict) worst() assertions.Verdict {
 	case v.scenario.skip != "":
 		return assertions.Skipped
 	}
-	worst := assertions.Skipped
-	for _, r := range v.results {
-		if r.finding.Verdict.Worse(worst) {
-			worst = r.finding.Verdict
+	return worst(v.results)
+}
+
+// worst is the gravest verdict of all, Skipped for none.
+func worst(all []result) assertions.Verdict {
+	gravest := assertions.Skipped
+	for _, r := range all {
+		if r.finding.Verdict.Worse(gravest) {
+			gravest = r.finding.Verdict
 		}
 	}
-	return worst
+	return gravest
 }
