@@ -9,21 +9,21 @@ import (
 	"time"
 )
 
-// greet dials every frontend as a server dials it, says nothing, and waits for the first bytes of the server behind it: a
+// greet dials every frontend, as servers do, says nothing, and waits for the first bytes of the server behind it: a
 // leaf node waits 1 s for them (leafnodes.remotes.first_info_timeout).
 func greet(ctx context.Context, t Target, rec *Recorder) {
 	if slices.ContainsFunc(families, func(f family) bool { return f.fills && t.Terms.Settings[f.settings[0]] != "" }) {
 		return // the tester must not take what there is too little of
 	}
 	var all sync.WaitGroup
-	for _, front := range t.Fronts {
+	for _, door := range t.Doors {
 		all.Go(func() {
 			// What takes longer than five seconds beyond the balancer's own wait does not come.
 			limited, cancel := context.WithTimeout(ctx, t.patience()+5*time.Second)
 			defer cancel()
 			began := time.Now()
-			line, err := spokenAt(limited, front)
-			e := Event{From: Client, Kind: "informed", Dial: front, Took: time.Since(began)}
+			line, err := spokenAt(limited, door)
+			e := Event{From: Client, Kind: "informed", Dial: door, Took: time.Since(began)}
 			switch {
 			case ctx.Err() != nil:
 				return

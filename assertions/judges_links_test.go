@@ -100,6 +100,8 @@ func TestGatewaysConnect(t *testing.T) {
 			want: Skipped, got: "the gateways were not looked at again when all was over"},
 		{name: "a control without gateways is nothing to compare with", terms: terms, events: whole(1.3), control: []Event{},
 			want: Skipped, got: "the control never had all gateways connected to compare with"},
+		{name: "a control that does not answer the tester is nothing to compare with either", terms: terms, events: line(whole(1.3), greetedIn(0.002)),
+			control: line(whole(1.2), uninformed("no such host")), want: Skipped, got: "a frontend of the control did not answer the tester: no such host"},
 		{name: "nothing looked at is skipped", terms: terms, control: control, want: Skipped, got: "the gateways were not looked at"},
 	})
 }

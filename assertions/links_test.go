@@ -83,14 +83,14 @@ func TestTheFirstBytesOfEveryFrontendAreTimed(t *testing.T) {
 		}()
 		return l.Addr().String()
 	}
-	target := Target{Terms: hubAndLeaves(), Fronts: []string{says("INFO {\"server_id\":\"H\",\"leafnode_urls\":[]}\r\n"), says("HTTP/1.1 400 Bad Request\r\n"), says("")}}
+	target := Target{Terms: hubAndLeaves(), Doors: []string{says("INFO {\"server_id\":\"H\",\"leafnode_urls\":[]}\r\n"), says("HTTP/1.1 400 Bad Request\r\n"), says("")}}
 	rec := NewRecorder()
 	greet(t.Context(), target, rec)
 	kinds := map[string]string{}
 	for _, e := range rec.Events() {
 		kinds[e.Dial] = e.Kind + " " + e.Why
 	}
-	want := map[string]string{target.Fronts[0]: "informed ", target.Fronts[1]: "uninformed it speaks HTTP (HTTP/1.1 400 Bad Request)", target.Fronts[2]: "uninformed it closed the connection without a word"}
+	want := map[string]string{target.Doors[0]: "informed ", target.Doors[1]: "uninformed it speaks HTTP (HTTP/1.1 400 Bad Request)", target.Doors[2]: "uninformed it closed the connection without a word"}
 	if diff := cmp.Diff(want, kinds); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

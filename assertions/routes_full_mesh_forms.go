@@ -59,6 +59,9 @@ func judgeFullMesh(h History) []Finding {
 	if !ok {
 		return unseen("the control never had " + kind.article() + kind.whole + " to compare with")
 	}
+	if never := control.Kind(Client, "uninformed"); len(never) > 0 {
+		return unseen("a frontend of the control did not answer the tester: " + never[0].Why)
+	}
 	usual := reference.At - serving(control)
 	m := []Measure{seconds(kind.wholeAfter.Name, took)}
 	waited, expected := informedAfter(h), informedAfter(control)

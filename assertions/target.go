@@ -14,7 +14,9 @@ type Target struct {
 	URLs  []string
 	Nodes []Node
 	// Fronts are the balancer's frontends as servers dial them, host:port each; nil where it stands before clients.
-	Fronts   []string
+	Fronts []string
+	// Doors are the same as the tester dials them: servers may know them by a name of their own network.
+	Doors    []string
 	Accounts []Account
 	// Client is how applications connect, in the lab's own time.
 	Client ClientTuning

@@ -95,10 +95,10 @@ func (u user) judged(t *testing.T, args ...string) (got heard, r report.Report) 
 	return got, r
 }
 
-// TestSweepsInContainers holds whole sweeps of both runtimes against each other: hours, for make docker-sweep.
+// TestSweepsInContainers holds whole sweeps of both runtimes against each other: too long for every day.
 func TestSweepsInContainers(t *testing.T) {
 	if os.Getenv("LBTEST_SWEEPS") == "" {
-		t.Skip("takes hours: make docker-sweep")
+		t.Skip("takes most of an hour: make docker-sweep")
 	}
 	someone, _ := inContainers(t)
 	for _, top := range topologies.All() {
@@ -106,7 +106,7 @@ func TestSweepsInContainers(t *testing.T) {
 			u := user{someone.program, t.TempDir()}
 			verdicts := map[string]map[string]assertions.Verdict{}
 			for _, runtime := range []string{"embedded", "docker"} {
-				got := u.run(t, 2*time.Hour, "--runtime", runtime, "--json", "--topology", top.Name)
+				got := u.run(t, 30*time.Minute, "--runtime", runtime, "--json", "--topology", top.Name)
 				for _, s := range u.checked(t, got.stdout).Scenarios {
 					if verdicts[s.Name] == nil {
 						verdicts[s.Name] = map[string]assertions.Verdict{}
@@ -139,6 +139,7 @@ func TestVerdictsInContainers(t *testing.T) {
 		{"idle-timeout=20s", assertions.Unsafe, "core/no-loss-when-quiet-then-busy", false},
 		{"stall=1s", assertions.Safe, "jetstream/quorum-holds", true},
 		{"stall=12s", assertions.Unsafe, "jetstream/quorum-holds", false},
+		{"restart=crash", assertions.Risky, "core/delivery-between-all-nodes", true},
 	} {
 		t.Run(c.set, func(t *testing.T) {
 			if c.nightly && os.Getenv("LBTEST_NIGHTLY") == "" {

@@ -24,19 +24,20 @@ func (r *run) launch(ctx context.Context, l lab, wg *sync.WaitGroup, started fun
 	errs, took := make([]error, l.starts), make([]time.Duration, l.starts)
 	var starts sync.WaitGroup
 	for i := range l.starts {
-		weight := min(l.weight(), r.all)
-		if errs[i] = r.room.enter(ctx, weight); errs[i] != nil {
+		up, leave, err := r.room.enter(ctx, min(l.weight(), r.all))
+		if err != nil {
+			errs[i] = err
 			continue
 		}
 		if i == 0 && started != nil {
 			started()
 		}
 		starts.Go(func() {
-			defer r.room.leave(weight)
+			defer leave()
 			began := time.Now()
 			fresh := l
 			fresh.profile.Seed += int64(i) // another start, another chance
-			o.histories[i], errs[i] = fresh.run(ctx, fresh.ground(r.runtime(l)), r.start)
+			o.histories[i], errs[i] = fresh.run(ctx, fresh.ground(r.runtime(l)), up)
 			took[i] = time.Since(began)
 			r.mu.Lock()
 			r.seen.see(o.histories[i])

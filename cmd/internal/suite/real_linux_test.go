@@ -124,7 +124,7 @@ func TestRealBalancersGetTheSameVerdicts(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	starts := make(starting, 2) // as a run of lbtest on two cores
+	turns := make(chan struct{}, 2) // as a run of lbtest on two cores
 	t.Run("side by side", func(t *testing.T) {
 		room := make(chan struct{}, 3)
 		var alone sync.RWMutex // rows that are asked beside others hold it together
@@ -140,13 +140,13 @@ func TestRealBalancersGetTheSameVerdicts(t *testing.T) {
 				room <- struct{}{}
 				defer func() { <-room }()
 				alone.RLock()
-				differ, doubtful := r.compare(t, rt, starts)
+				differ, doubtful := r.compare(t, rt, turns)
 				alone.RUnlock()
 				if len(differ) > 0 && doubtful {
 					// What a machine that was late, or a verdict next to its boundary, makes of two labs is asked again, alone.
 					t.Logf("asked again alone: %s", strings.Join(differ, "; "))
 					alone.Lock()
-					differ, _ = r.compare(t, rt, starts)
+					differ, _ = r.compare(t, rt, turns)
 					alone.Unlock()
 				}
 				for _, text := range differ {
@@ -173,18 +173,22 @@ func installed(t *testing.T, program string) bool {
 
 // compare judges the row's labs behind both, against the same control. It tells where they differ, and whether this
 // machine was too late for it to count, or a verdict was next to its boundary.
-func (r realRow) compare(t *testing.T, rt topologies.Runtime, starts starting) (differ []string, doubtful bool) {
+func (r realRow) compare(t *testing.T, rt topologies.Runtime, turns chan struct{}) (differ []string, doubtful bool) {
 	s := row{name: r.name, topology: cmp.Or(r.topology, "clients-behind-lb"), set: r.set, nats: r.nats, client: r.client}.with(t, r.assert)
 	for _, l := range s.labs {
 		var histories [3]assertions.History
 		var errs [3]error
 		var all sync.WaitGroup
-		for i, run := range []func() (assertions.History, error){
-			func() (assertions.History, error) { return l.run(t.Context(), fronted{rt, r.real}, starts) },
-			func() (assertions.History, error) { return l.run(t.Context(), rt, starts) },
-			func() (assertions.History, error) { return l.control().run(t.Context(), rt, starts) },
-		} {
-			all.Go(func() { histories[i], errs[i] = run() })
+		for i, one := range []struct {
+			lab
+			on topologies.Runtime
+		}{{l, fronted{rt, r.real}}, {l, rt}, {l.control(), rt}} {
+			all.Go(func() {
+				turns <- struct{}{}
+				up := sync.OnceFunc(func() { <-turns })
+				defer up()
+				histories[i], errs[i] = one.run(t.Context(), one.on, up)
+			})
 		}
 		all.Wait()
 		if err := errors.Join(errs[:]...); err != nil {

@@ -2,6 +2,8 @@ package suite
 
 import (
 	"context"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +15,10 @@ import (
 // CPU, of which one takes much and another hardly any, at its start more than later. So there is always room for some, and
 // for others as long as the processors have something to spare: labs that are starved have to run again.
 type room struct {
-	slots  *semaphore.Weighted
+	slots *semaphore.Weighted
+	// turns bound how many labs bring up their nodes at the same time: that is what needs the CPU, and labs that are being
+	// watched must not be starved by it.
+	turns  chan struct{}
 	always int64 // slots whose labs wait for no processor
 	taken  atomic.Int64
 	// used measures for a while how much of this machine's processors is in use, in percent.
@@ -21,7 +26,7 @@ type room struct {
 }
 
 func newRoom(always, most int64) *room {
-	return &room{slots: semaphore.NewWeighted(most), always: always, used: processors}
+	return &room{slots: semaphore.NewWeighted(most), turns: make(chan struct{}, runtime.NumCPU()), always: always, used: processors}
 }
 
 const (
@@ -31,18 +36,38 @@ const (
 	spare = 85
 )
 
-// enter waits until there is room for that many slots.
-func (r *room) enter(ctx context.Context, slots int64) error {
+// enter waits until there is room for that many slots, and for a lab in them to bring up its nodes. It is up, and leaves, as
+// it says.
+func (r *room) enter(ctx context.Context, slots int64) (up, leave func(), err error) {
 	if err := r.slots.Acquire(ctx, slots); err != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	if err := r.turn(ctx, slots); err != nil {
+		r.slots.Release(slots)
+		return nil, nil, err
+	}
+	r.taken.Add(slots)
+	up = sync.OnceFunc(func() { <-r.turns })
+	return up, func() {
+		up()
+		r.taken.Add(-slots)
+		r.slots.Release(slots)
+	}, nil
+}
+
+// turn waits for one, and for the processors: whoever has entered is up by then, and what it takes can be seen.
+func (r *room) turn(ctx context.Context, slots int64) error {
+	select {
+	case r.turns <- struct{}{}:
+	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	for taken := r.taken.Load(); taken > 0 && taken+slots > r.always && !r.spares(ctx); taken = r.taken.Load() {
 		if ctx.Err() != nil {
-			r.slots.Release(slots)
+			<-r.turns
 			return context.Cause(ctx)
 		}
 	}
-	r.taken.Add(slots)
 	return nil
 }
 
@@ -55,11 +80,6 @@ func (r *room) spares(ctx context.Context) bool {
 		<-over.Done()
 	}
 	return err == nil && used < spare
-}
-
-func (r *room) leave(slots int64) {
-	r.taken.Add(-slots)
-	r.slots.Release(slots)
 }
 
 // processors is how much of this machine's is in use, as the system counts it.

@@ -37,13 +37,15 @@ func TestBeyondWhatThereIsAlwaysRoomForLabsWaitForTheProcessors(t *testing.T) {
 				}
 				// Whoever came first leaves after two minutes, the next after three.
 				for i, slots := range []int64{1, 1, 2, 2} {
-					if err := r.enter(t.Context(), slots); err != nil {
+					up, leave, err := r.enter(t.Context(), slots)
+					if err != nil {
 						t.Fatal(err)
 					}
+					up()
 					if at := time.Since(began); at < c.want[i] || at > c.want[i]+measured {
 						t.Errorf("lab %d got in after %v, want %v", i, at, c.want[i])
 					}
-					time.AfterFunc(time.Until(began.Add(time.Duration(max(i+1, 2))*time.Minute)), func() { r.leave(slots) })
+					time.AfterFunc(time.Until(began.Add(time.Duration(max(i+1, 2))*time.Minute)), leave)
 				}
 				time.Sleep(10 * time.Minute)
 			})
@@ -54,10 +56,30 @@ func TestBeyondWhatThereIsAlwaysRoomForLabsWaitForTheProcessors(t *testing.T) {
 func TestALabThatIsLargerThanAnyRoomGetsInAlone(t *testing.T) {
 	r := newRoom(2, 8)
 	r.used = func(context.Context, time.Duration) (float64, error) { return 100, nil }
-	if err := r.enter(t.Context(), 8); err != nil {
+	_, leave, err := r.enter(t.Context(), 8)
+	if err != nil {
 		t.Fatal(err)
 	}
-	r.leave(8)
+	leave()
+}
+
+func TestLabsBringUpTheirNodesInTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom(8, 8)
+		var first func()
+		for range cap(r.turns) {
+			up, _, err := r.enter(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first = up
+		}
+		began := time.Now()
+		time.AfterFunc(time.Second, first)
+		if _, _, err := r.enter(t.Context(), 1); err != nil || time.Since(began) != time.Second {
+			t.Errorf("one more was let in after %v, %v; want it when another was up", time.Since(began), err)
+		}
+	})
 }
 
 func TestWhoeverWaitsForRoomLeavesWithTheRun(t *testing.T) {
@@ -69,15 +91,15 @@ func TestWhoeverWaitsForRoomLeavesWithTheRun(t *testing.T) {
 			time.Sleep(measured)
 			return 100, nil
 		}
-		if err := r.enter(ctx, 1); err != nil {
+		if _, _, err := r.enter(ctx, 1); err != nil {
 			t.Fatal(err)
 		}
 		time.AfterFunc(time.Minute, func() { cancel(over) })
-		if err := r.enter(ctx, 1); !errors.Is(err, over) {
+		if _, _, err := r.enter(ctx, 1); !errors.Is(err, over) {
 			t.Errorf("got %v", err)
 		}
-		if !r.slots.TryAcquire(7) {
-			t.Error("who left has kept its slot")
+		if !r.slots.TryAcquire(7) || len(r.turns) > 1 {
+			t.Error("who left has kept its slot, or its turn")
 		}
 	})
 }

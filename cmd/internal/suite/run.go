@@ -20,7 +20,6 @@ type run struct {
 	say   func(Progress)
 	began time.Time
 	room  *room
-	start starting
 	all   int64
 	book  book
 	// controls are by lab.key; only the goroutine that begins scenarios touches them.
@@ -77,7 +76,6 @@ func (p *Plan) run(ctx context.Context, say func(Progress), began time.Time) (ve
 	r.book.to = p.options.Events
 	most, always := p.side()
 	r.all, r.room = most, newRoom(always, most)
-	r.start = make(starting, runtime.NumCPU())
 	limited := ctx
 	if p.options.RunTimeout > 0 {
 		var cancel context.CancelFunc

@@ -31,7 +31,7 @@ func watchedLab(t *testing.T, topology, set string, beside *assertions.Observati
 	}
 	l := s.labs[0]
 	l.beside = append(l.beside, beside)
-	h, err := l.run(t.Context(), rt, make(starting, 1))
+	h, err := l.run(t.Context(), rt, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,33 +16,14 @@ import (
 	"github.com/lbtest/lbtest/topologies"
 )
 
-// starting bounds how many labs bring up their nodes at the same time: that is what needs the CPU, and
-// labs that are being watched must not be starved by it.
-type starting chan struct{}
-
-func (s starting) begin(ctx context.Context) error {
-	select {
-	case s <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s starting) done() { <-s }
-
 // run brings the lab up, lets it be watched through before, during and after, and takes it down. An
-// error is lbtest's own failure; what was recorded until then is returned all the same.
-func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h assertions.History, err error) {
-	if err := starts.begin(ctx); err != nil {
-		return h, err
-	}
+// error is lbtest's own failure; what was recorded until then is returned all the same. up is called when its nodes are
+// up: until then it takes more CPU than later.
+func (l lab) run(ctx context.Context, rt topologies.Runtime, up func()) (h assertions.History, err error) {
 	// Every wait in a lab has its own limit; this one only catches what should not happen, well beyond
 	// all of them together.
 	ctx, cancel := context.WithTimeoutCause(ctx, 2*l.length()+5*time.Minute, errors.New("the lab did not end in time"))
 	defer cancel()
-	started := sync.OnceFunc(starts.done)
-	defer started()
 	rec := assertions.NewRecorder()
 	terms := l.terms()
 	var hidden []string
@@ -139,9 +119,10 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 		target.Canary.Probed, target.Canary.Probe = balancer.Addr(assertions.ProbedFront), terms.Probe
 	}
 	for _, f := range l.frontends() {
-		addr := addresses[topologies.Front{Link: l.link(), Name: f.Name}]
+		addr := balancer.Addr(f.Name)
 		if l.link().Joins() {
-			target.Fronts = append(target.Fronts, addr)
+			target.Fronts = append(target.Fronts, addresses[topologies.Front{Link: l.link(), Name: f.Name}])
+			target.Doors = append(target.Doors, addr)
 			continue
 		}
 		target.URLs = append(target.URLs, scheme(l.link())+addr)
@@ -173,7 +154,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, starts starting) (h
 	if err := l.serve(ctx, l.link(), l.fronts, balancer, deployment.Nodes(), target); err != nil {
 		return h, fmt.Errorf("opening the balancer for traffic: %w", err)
 	}
-	started()
+	up()
 	with := levers{beside, deployment.Nodes(), rec}
 	return h, watch(ctx, l.observations(), target, rec, with, l.event(with, target, rec))
 }
