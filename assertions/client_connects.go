@@ -25,8 +25,12 @@ func judgeConnects(h History) []Finding {
 	case all == 0:
 		return unseen("nobody connected")
 	case len(failed) > 0:
-		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s failed: %s", len(failed), plural(all, "connect"), failed[0].Why),
-			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(failed)}}
+		f := Finding{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s failed: %s", len(failed), plural(all, "connect"), failed[0].Why),
+			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(failed)}
+		if len(failed) == all {
+			f.Waited = h.Terms.ClientTimeout
+		}
+		return []Finding{f}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("a connect took %s (control %s)", spoken(slowest), spoken(usual)),
 			Measured: measured, Advice: clientAdvice(h.Terms), Marginal: slowest < usual+2*tolerance}}

@@ -21,9 +21,15 @@ type Finding struct {
 	Unseen bool
 	// Firm marks a verdict that no shortage of CPU explains: links that did not come in 30 s were not late.
 	Firm bool
+	// Waited is how long each of those was waited for that all did not come; 0 where some came.
+	Waited time.Duration
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
 	Marginal bool
 }
+
+// Late reports whether a machine that was late by that much may be what made the verdict. Four times as long is no
+// lateness: a wait passes through the tester, the balancer and a node, and back.
+func (f Finding) Late(by time.Duration) bool { return !f.Firm && by > f.Waited/4 }
 
 // Moment is one line of a timeline that a finding quotes.
 type Moment struct {

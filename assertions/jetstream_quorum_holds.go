@@ -46,12 +46,13 @@ func judgeQuorum(h History) []Finding {
 		}
 	}
 	last, ok := h.Last(Client, "acked")
+	_, stuck := h.First(Client, "not-flowing") // for 30 s
 	switch {
 	case published == 0:
 		return unseen("nothing was published to a stream, or not to the end")
 	case !ok:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("none of %d publishes was acknowledged", published),
-			Measured: []Measure{count("publishes_unacknowledged", published, "messages")}, Advice: eventAdvice(h.Terms)}}
+			Measured: []Measure{count("publishes_unacknowledged", published, "messages")}, Advice: eventAdvice(h.Terms), Firm: stuck}}
 	}
 	record := recordQuorum(h, window{begin, last.At}, func(*chronicle) bool { return true })
 	lostQuorum := advisories(h, "quorum-lost", begin)
@@ -63,7 +64,6 @@ func judgeQuorum(h History) []Finding {
 	acks := fmt.Sprintf("longest wait for an ack %s (stream %s; control %s)", spoken(gap), stream, spoken(usualGap))
 	finding := Finding{Verdict: Risky, Measured: measured, Advice: eventAdvice(h.Terms), Timeline: record.timeline(h)}
 
-	_, stuck := h.First(Client, "not-flowing")
 	if unsettled := record.elected(); stuck || len(unsettled) > 0 || len(record.lost()) > 0 {
 		var called, forever string
 		if n := record.terms(); n > 0 {

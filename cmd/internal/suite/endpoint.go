@@ -174,7 +174,7 @@ func (p EndpointPlan) judge(h assertions.History, began time.Time) verdict {
 			switch {
 			case f.Unseen:
 				f = errored("%s", f.Got)
-			case starved && !c.Firm && !f.Firm && (f.Verdict == assertions.Risky || f.Verdict == assertions.Unsafe):
+			case starved && !c.Firm && f.Late(late) && (f.Verdict == assertions.Risky || f.Verdict == assertions.Unsafe):
 				f = errored("this machine was too busy to tell: it was up to %s late itself (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			// Nothing was done to anybody, so there is no fault that would have to be proved first.

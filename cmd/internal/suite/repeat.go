@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"iter"
 	"runtime"
 	"slices"
 	"strings"
@@ -21,34 +22,33 @@ func calm() int64 { return int64(max(2, 2*runtime.NumCPU())) }
 // the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that
 // changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
 //
-// Ended tells which scenarios have been judged. Beside the last few, what failed before them is repeated already.
+// Ended tells which scenarios have been judged. Beside the last of them, what failed before is repeated already.
 func (r *run) repeat(ctx context.Context, verdicts []verdict, ended <-chan int) {
-	var open, early []int
-	failed := func(i int) bool { return !verdicts[i].close() && !slices.Contains(early, i) }
-	few := min(int(r.all)/4, len(verdicts)/2)
-	for left := len(verdicts) - 1; left >= 0; left-- {
-		if i := <-ended; verdicts[i].marginal() {
-			open = append(open, i)
-		}
-		if left == few {
-			early = those(open, failed)
-			r.again(ctx, verdicts, calm(), early, verdict.doubtful, lessBeside)
+	var open []int
+	few := min(int(r.all), len(verdicts)) / 2
+	failed := func(yield func(int) bool) {
+		var waiting []int
+		goesOn := true
+		for left := len(verdicts) - 1; left >= 0; left-- {
+			if i := <-ended; verdicts[i].marginal() {
+				open = append(open, i)
+				if !verdicts[i].close() {
+					waiting = append(waiting, i)
+				}
+			}
+			for left <= few && goesOn && len(waiting) > 0 {
+				goesOn, waiting = yield(waiting[0]), waiting[1:]
+			}
 		}
 	}
+	r.again(ctx, verdicts, calm(), failed, verdict.doubtful, "with less beside it")
 	slices.Sort(open)
-	r.again(ctx, verdicts, calm(), those(open, failed), verdict.doubtful, lessBeside)
-	r.again(ctx, verdicts, 1, those(open, func(i int) bool { return verdicts[i].marginal() }), verdict.doubtful, "alone")
+	still := slices.DeleteFunc(slices.Clone(open), func(i int) bool { return !verdicts[i].marginal() })
+	r.again(ctx, verdicts, 1, slices.Values(still), verdict.doubtful, "alone")
 	for _, i := range open {
 		r.finished(verdicts[i])
 	}
 }
-
-// those are the scenarios of which that is true.
-func those(all []int, which func(int) bool) []int {
-	return slices.DeleteFunc(slices.Clone(all), func(i int) bool { return !which(i) })
-}
-
-const lessBeside = "with less beside it"
 
 // whole is the scenario of a verdict with all that it was judged by.
 func (v verdict) whole() scenario { return v.scenario }
@@ -77,14 +77,14 @@ func (v verdict) doubt() string {
 	return strings.Join(v.because()[:min(1, len(v.because()))], "")
 }
 
-// again runs those scenarios, or those labs of them that part chooses, once more: as many side by side as are told, or half
-// as many with twice the nodes.
-func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which []int, part func(verdict) scenario, how string) {
+// again runs those scenarios as they come, or those labs of them that part chooses, once more: as many side by side as are
+// told, or half as many with twice the nodes.
+func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which iter.Seq[int], part func(verdict) scenario, how string) {
 	clear(r.labs) // what is repeated is seen afresh
 	room := semaphore.NewWeighted(side)
 	var wg sync.WaitGroup
 	seconds := map[int]*verdict{}
-	for _, i := range which {
+	for i := range which {
 		v, second := verdicts[i], new(verdict)
 		s, takes := part(v), min(crews(v.scenario.topology), side)
 		if ctx.Err() != nil || room.Acquire(ctx, takes) != nil {

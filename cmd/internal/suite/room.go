@@ -32,8 +32,9 @@ func newRoom(always, most int64) *room {
 const (
 	// measured is how long the use of the processors is looked at: twenty of the ticks by which Linux counts, on each.
 	measured = 200 * time.Millisecond
-	// spare is in percent. A lab that starts takes more for a second or two than it does on average.
-	spare = 85
+	// spare is in percent. A lab that starts takes more for a second or two than it does on average, and at 85 some were
+	// starved now and then.
+	spare = 80
 )
 
 // enter waits until there is room for that many slots, and for a lab in them to bring up its nodes. It is up, and leaves, as

@@ -141,15 +141,15 @@ func (r *run) side(ctx context.Context, scenarios []scenario, verdicts []verdict
 	return judged
 }
 
-// interleaved spreads those that mostly wait over the first two thirds of all. They take the slots of several others, and one
-// after the other would leave the processors idle, and those that use them for the end.
+// interleaved spreads those that mostly wait over the first half of all. They take the slots of several others, and one after
+// the other would leave the processors idle, and those that use them for the end.
 func interleaved(order []int, wait func(int) bool) []int {
 	waiting := slices.DeleteFunc(slices.Clone(order), func(i int) bool { return !wait(i) })
 	others := slices.DeleteFunc(slices.Clone(order), wait)
 	if len(waiting) == 0 {
 		return order
 	}
-	between := len(others) * 2 / 3 / len(waiting)
+	between := len(others) / 2 / len(waiting)
 	var spread []int
 	for i, w := range waiting {
 		spread = append(append(spread, w), others[i*between:(i+1)*between]...)

@@ -111,7 +111,7 @@ func (r *run) retry(ctx context.Context, verdicts []verdict) {
 				failed = append(failed, i)
 			}
 		}
-		r.again(ctx, verdicts, calm(), failed, verdict.whole, fmt.Sprintf("as retry %d", n+1))
+		r.again(ctx, verdicts, calm(), slices.Values(failed), verdict.whole, fmt.Sprintf("as retry %d", n+1))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
