@@ -59,7 +59,7 @@ func formingAdvice(t Terms) []Advice {
 // unformedAdvice is what helps where the links were never whole: pings help only connections that come into being, and
 // are then ended for their silence or their age.
 func unformedAdvice(h History) []Advice {
-	if slices.ContainsFunc(h.Kind(Balancer, "expired"), balanced) {
+	if slices.ContainsFunc(h.Events, idled) {
 		return append(quietAdvice(h.Terms), formingAdvice(h.Terms)...)
 	}
 	return formingAdvice(h.Terms)

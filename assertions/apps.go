@@ -20,7 +20,7 @@ func AppConnections(rec *Recorder) []string {
 	events := rec.Events()
 	began := map[string]string{} // caller → the balancer's name
 	for _, e := range events {
-		if e.From == Balancer && e.Kind == "begin" {
+		if letIn(e) {
 			began[e.Caller] = e.Conn
 		}
 	}

@@ -25,6 +25,13 @@ func balanced(e Event) bool {
 	return e.Front != CanaryFront && e.Front != ProbedFront && e.Front != SelfFront
 }
 
+// idled tells the connections of the topology that the balancer has ended. Who compares addresses has to ask: a port of this
+// machine is used for several destinations at once, so that one of the tester's own may have the address of a client's.
+func idled(e Event) bool { return e.From == Balancer && e.Kind == "expired" && balanced(e) }
+
+// letIn tells those that it has let in, for the same reason.
+func letIn(e Event) bool { return e.From == Balancer && e.Kind == "begin" && balanced(e) }
+
 // Canaries shows what the balancer does, without any NATS: both ends of a connection through it are in
 // the tester's hand. The silent one says nothing at either end until the idle timeout has had its time,
 // then speaks once. The chatting one has every byte echoed and so meets lifetimes, stalls, outages and

@@ -39,7 +39,7 @@ func judgeClientNotices(h History) []Finding {
 	var worst time.Duration
 	var evidence, unnoticed []Event
 	silently := 0
-	for _, gone := range h.Kind(Balancer, "expired") {
+	for _, gone := range h.Filter(idled) {
 		if app[gone.Caller] == "" || (gone.How != "silent" && gone.How != "rst-on-next") {
 			continue
 		}

@@ -2,6 +2,7 @@ package assertions
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,12 +25,7 @@ func init() {
 
 // crossed reports whether an application's connection is one of the balancer's.
 func crossed(h History, e Event) bool {
-	for _, b := range h.Kind(Balancer, "begin") {
-		if e.Caller != "" && b.Caller == e.Caller {
-			return true
-		}
-	}
-	return false
+	return e.Caller != "" && slices.ContainsFunc(h.Events, func(b Event) bool { return letIn(b) && b.Caller == e.Caller })
 }
 
 func judgeClientStays(h History) []Finding {

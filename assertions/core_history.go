@@ -187,7 +187,7 @@ func cuts(h History) []Event {
 	for _, e := range h.Events {
 		switch {
 		case e.At < began.At:
-		case e.From == Balancer && e.Kind == "expired" && app[e.Caller] != "":
+		case idled(e) && app[e.Caller] != "":
 			balanced[app[e.Caller]] = append(balanced[app[e.Caller]], e)
 		case e.From == Client && (e.Kind == "disconnected") && workload(e.App) != "":
 			noticed[e.App] = append(noticed[e.App], e)

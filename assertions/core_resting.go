@@ -226,7 +226,7 @@ func (c *troupe) spell(ctx context.Context, s sleeper, end time.Duration) (cut s
 		word.Go(func() { c.mutter(quiet, s) })
 	}
 	_, ended := c.rec.Await(quiet, place, func(e Event) bool {
-		return e.From == Balancer && e.Kind == "expired" && at[e.Caller] || e.From == Client && e.Kind == "disconnected" && who[e.App]
+		return idled(e) && at[e.Caller] || e.From == Client && e.Kind == "disconnected" && who[e.App]
 	})
 	cancel()
 	if !ended {
@@ -260,7 +260,7 @@ func (s sleeper) connected() bool {
 			return false
 		}
 		addr := p.LocalAddr()
-		if p.rec.SawAny(func(e Event) bool { return e.From == Balancer && e.Kind == "expired" && e.Caller == addr }) {
+		if p.rec.SawAny(func(e Event) bool { return idled(e) && e.Caller == addr }) {
 			return false
 		}
 	}

@@ -72,7 +72,7 @@ func judgeGatewaysBehind(h History) []Finding {
 // ourAddresses are the balancer's: its frontends that were dialled, and those from which it dials.
 func ourAddresses(h History) map[string]bool {
 	ours := map[string]bool{}
-	for _, e := range h.Kind(Balancer, "begin") {
+	for _, e := range h.Filter(letIn) {
 		ours[e.Addr], ours[e.Dial] = true, true
 	}
 	return ours

@@ -287,7 +287,7 @@ func UsersLink(ctx context.Context, t Target, rec *Recorder) (conn string, ok bo
 	for _, n := range t.Nodes {
 		for _, addr := range seen.carrying(n.Name) {
 			for _, e := range rec.Events() {
-				if e.From == Balancer && e.Kind == "begin" && e.Addr == addr {
+				if letIn(e) && e.Addr == addr {
 					return e.Conn, true
 				}
 			}

@@ -222,7 +222,7 @@ func (p *pipeline) pause(ctx context.Context) {
 	p.rec.Add(Event{From: Lab, Kind: "pause-begin"})
 	quiet, cancel := context.WithTimeout(ctx, silence(p.t.Terms))
 	defer cancel()
-	if _, cut := p.rec.Await(quiet, place, func(e Event) bool { return e.From == Balancer && e.Kind == "expired" && ours[e.Caller] }); cut {
+	if _, cut := p.rec.Await(quiet, place, func(e Event) bool { return idled(e) && ours[e.Caller] }); cut {
 		rest(ctx, settle) // the others have been quiet since nearly the same moment
 	}
 	p.rec.Add(Event{From: Lab, Kind: "pause-end"})

@@ -223,17 +223,15 @@ func provedHash(h History) string {
 		if e.From == Lab && e.Kind == "node-lost" || e.From == Balancer && (e.Kind == "down" || e.Kind == "removed") && balanced(e) {
 			break
 		}
-		if e.From != Balancer || e.Kind != "begin" {
+		if !letIn(e) {
 			continue
 		}
 		host, _, _ := net.SplitHostPort(e.Caller) // "" is an address like any other
 		by := [2]string{e.Front, host}
-		if was, again := met[by]; balanced(e) && again && was != e.Backend {
+		if was, again := met[by]; again && was != e.Backend {
 			return "one source address reached 2 nodes"
 		}
-		if balanced(e) {
-			met[by] = e.Backend
-		}
+		met[by] = e.Backend
 	}
 	if len(met) == 0 {
 		return "one source address reached 0 nodes"
@@ -244,10 +242,7 @@ func provedHash(h History) string {
 // ledTo are the backends behind each frontend that connections of the topology were led to, and how many those were.
 func ledTo(h History) (behind map[string]map[string]bool, connections int) {
 	behind = map[string]map[string]bool{}
-	for _, e := range h.Kind(Balancer, "begin") {
-		if !balanced(e) {
-			continue
-		}
+	for _, e := range h.Filter(letIn) {
 		if behind[e.Front] == nil {
 			behind[e.Front] = map[string]bool{}
 		}

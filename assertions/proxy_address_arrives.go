@@ -119,7 +119,7 @@ func judgeAddressArrives(h History) []Finding {
 	presented, known, away := h.Kind(Client, "presented"), h.Kind(Server, "known"), h.Kind(Client, "turned-away")
 	all := len(presented) + len(away)
 	balancers := map[string]bool{}
-	for _, e := range h.Kind(Balancer, "begin") {
+	for _, e := range h.Filter(letIn) {
 		balancers[e.Addr] = true
 	}
 	var others []Event

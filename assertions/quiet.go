@@ -59,7 +59,7 @@ func quietSpell(ctx context.Context, t Target, rec *Recorder, c *chorus, spell i
 	rec.Add(Event{From: Lab, Kind: "quiet-begin", Seq: spell})
 	quiet, cancel := context.WithTimeout(ctx, t.Terms.Quiet())
 	cut, ended := rec.Await(quiet, place, func(e Event) bool {
-		return e.From == Balancer && e.Kind == "expired" && balanced(e) && !apart[e.Addr]
+		return idled(e) && !apart[e.Addr]
 	})
 	cancel()
 	e := Event{From: Lab, Kind: "quiet-end", Seq: spell}

@@ -27,10 +27,7 @@ func init() {
 }
 
 func judgeStayBehind(h History) []Finding {
-	ours := map[string]bool{}
-	for _, e := range h.Kind(Balancer, "begin") {
-		ours[e.Addr], ours[e.Dial] = true, true
-	}
+	ours := ourAddresses(h)
 	routes := h.Kind(Server, "route")
 	if len(routes) == 0 {
 		return skip("no route was ever seen")
