@@ -27,8 +27,6 @@ func judge(l lab, o, control outcome) []result {
 			res.finding = errored("the control failed: %v", err)
 		} else {
 			res.finding, res.start, res.proved = o.worst(a, control)
-			late, _ := assertions.Starved(o.histories[res.start])
-			res.barely = res.finding.Marginal && res.finding.Verdict == assertions.Risky && late > barely
 		}
 		res.marginal = res.finding.Marginal || res.finding.Verdict == assertions.Errored
 		results = append(results, res)

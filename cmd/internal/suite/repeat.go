@@ -113,8 +113,7 @@ func (r *run) again(ctx context.Context, verdicts []verdict, side int64, which i
 	}
 }
 
-// merge puts two looks at a scenario together. A promise is flaky if its verdict changed, and the scenario if its own did. What
-// only a late machine may have made is no verdict to change.
+// merge puts two looks at a scenario together. A promise is flaky if its verdict changed, and the scenario if its own did.
 func merge(first, second verdict) verdict {
 	merged := first
 	merged.err, merged.last = second.err, second.beside(first).worst()
@@ -127,7 +126,7 @@ func merge(first, second verdict) verdict {
 		}
 		now := second.results[j]
 		switch {
-		case before.finding.Verdict == assertions.Errored, before.barely && !now.barely && now.finding.Verdict != assertions.Errored:
+		case before.finding.Verdict == assertions.Errored:
 			merged.results[i], was[i], is[i] = now, now, now
 		case now.finding.Verdict == before.finding.Verdict || now.finding.Verdict == assertions.Errored:
 		default:

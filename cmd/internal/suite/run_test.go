@@ -92,28 +92,6 @@ func TestWhatIsNotRepeatedKeepsItsVerdict(t *testing.T) {
 	}
 }
 
-func TestACostThatALateMachineMayHaveMadeIsAskedOfACalmOne(t *testing.T) {
-	of := func(is assertions.Verdict, barely bool) verdict {
-		return verdict{results: []result{{assertion: assertions.All()[0], finding: assertions.Finding{Verdict: is}, barely: barely}}}
-	}
-	for _, c := range []struct {
-		name          string
-		first, second verdict
-		want          assertions.Verdict
-		flaky         bool
-	}{
-		{"the calm one sees none", of(assertions.Risky, true), of(assertions.Safe, false), assertions.Safe, false},
-		{"the calm one sees it as well", of(assertions.Risky, true), of(assertions.Risky, false), assertions.Risky, false},
-		{"it is no calmer", of(assertions.Risky, true), of(assertions.Risky, true), assertions.Risky, false},
-		{"the calm one fails", of(assertions.Risky, true), of(assertions.Errored, false), assertions.Risky, false},
-		{"the first was calm", of(assertions.Risky, false), of(assertions.Safe, false), assertions.Risky, true},
-	} {
-		if got := merge(c.first, c.second); got.worst() != c.want || got.flaky != c.flaky {
-			t.Errorf("%s: %s, flaky %v; want %s, %v", c.name, got.worst(), got.flaky, c.want, c.flaky)
-		}
-	}
-}
-
 func TestAScenarioIsFlakyIfItsOwnVerdictChanged(t *testing.T) {
 	of := func(verdicts ...assertions.Verdict) (v verdict) {
 		for i, is := range verdicts {

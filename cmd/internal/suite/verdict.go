@@ -25,7 +25,6 @@ type result struct {
 	took      time.Duration
 	factor    float64
 	marginal  bool
-	barely    bool // a cost near the limit, on a machine that was late enough to be what made it
 	flaky     bool
 	manner    string // of expiry, where several were tried
 	link      string // that it was judged on, where several are balanced
