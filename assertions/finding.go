@@ -21,7 +21,7 @@ type Finding struct {
 	Unseen bool
 	// Firm marks a verdict that no shortage of CPU explains: links that did not come in 30 s were not late.
 	Firm bool
-	// Waited is how long each of those was waited for that all did not come; 0 where some came.
+	// Waited is how long there was for each of those that all did not come; 0 where some came.
 	Waited time.Duration
 	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
 	Marginal bool

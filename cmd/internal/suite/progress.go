@@ -11,6 +11,7 @@ func (r *run) announce(scenarios []scenario) {
 	const besides = 15 * time.Second
 	var longest, together time.Duration
 	shared := map[string]bool{}
+	side := (r.room.always + r.all) / 2 // of the room that depends on the processors, half
 	for _, s := range scenarios {
 		longest = max(longest, s.length()+besides)
 		for _, l := range s.labs {
@@ -21,7 +22,7 @@ func (r *run) announce(scenarios []scenario) {
 				}
 				shared[alike] = true
 			}
-			together += time.Duration(int64(l.length()+besides) * min(l.weight(), r.all) * int64(l.starts) / r.all)
+			together += time.Duration(int64(l.length()+besides) * min(l.weight(), side) * int64(l.starts) / side)
 		}
 	}
 	r.mu.Lock()
