@@ -146,6 +146,10 @@ func (l lab) crews() int64 { return crews(l.topology) }
 
 func crews(t topologies.Topology) int64 { return int64((len(t.Nodes()) + 2) / 3) }
 
+// meetsItself reports whether the tester is to be balanced back to itself. Where that is allowed there is nothing to prove, and
+// one connection of the tester would be taken for another.
+func (l lab) meetsItself() bool { return l.proves["hairpin"] == "denied" }
+
 // length estimates how long a lab takes.
 func (l lab) length() time.Duration {
 	t := l.terms()

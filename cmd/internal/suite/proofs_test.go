@@ -31,6 +31,20 @@ func TestOnDownWithoutHealthChecksIsSkipped(t *testing.T) {
 	}
 }
 
+// A connection of the tester to itself that is let in looks like any other of its own, and was taken for one of them: the lab
+// then waited for a minute for a byte that somebody else had got.
+func TestTheTesterIsBalancedBackToItselfOnlyWhereThatIsDenied(t *testing.T) {
+	for value, want := range map[string]bool{"denied": true, "allowed": false} {
+		s := planned(t, Options{Set: []string{"frontends=shared", "hairpin=" + value}}).scenarios[0]
+		if !slices.ContainsFunc(s.labs, func(l lab) bool { return l.proves["hairpin"] == value }) {
+			t.Errorf("hairpin=%s: no lab has it", value)
+		}
+		if slices.ContainsFunc(s.labs, lab.meetsItself) != want {
+			t.Errorf("hairpin=%s: met %v, want %v", value, !want, want)
+		}
+	}
+}
+
 func TestProvocationIsWhatTheInspectionActsOn(t *testing.T) {
 	for _, c := range []struct {
 		inspection proxies.Inspection

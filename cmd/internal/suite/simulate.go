@@ -128,7 +128,7 @@ func (l lab) run(ctx context.Context, rt topologies.Runtime, up func()) (h asser
 		target.URLs = append(target.URLs, scheme(l.link())+addr)
 		target.Direct = assertions.ClientTuning{}
 	}
-	if l.proves["hairpin"] != "" && at.first == nil {
+	if l.meetsItself() && at.first == nil {
 		target.Canary.Self = balancer.Addr(assertions.SelfFront)
 	}
 	who.are(deployment.Nodes())
