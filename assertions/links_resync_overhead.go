@@ -9,7 +9,7 @@ func init() {
 	register(Assertion{
 		Name:    "links/resync-overhead",
 		Promise: "What crosses the balancer is little more than what is published makes necessary.",
-		Explain: "Six R3 streams are published to ten times a second with a quarter of a kilobyte each, through the event, in a lab of its own. The balancer counts every byte that it carries between " +
+		Explain: "Six R3 streams are published to ten times a second with a quarter of a kilobyte each that nothing compresses, through the event, in a lab of its own. The balancer counts every byte that it carries between " +
 			"servers, connections being made and replicas catching up included; that is put in relation to the payload that was acknowledged, and compared with the control. Where the " +
 			"connection of an account can be told (routes), the system account's, on which Raft speaks and streams replicate, are counted apart. A balancer that makes servers connect again " +
 			"and again has them tell each other everything again and again.",
