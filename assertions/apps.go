@@ -1,6 +1,7 @@
 package assertions
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -33,31 +34,32 @@ func AppConnections(rec *Recorder) []string {
 	return slices.Sorted(maps.Values(latest))
 }
 
-// BusiestNode returns the node that most applications are connected to.
+// BusiestNode returns the node whose loss costs most: that of most receivers, which miss what is sent meanwhile, and among
+// those the one that most applications are connected to.
 func BusiestNode(rec *Recorder) (node string, ok bool) {
 	at := map[string]string{} // application → node
-	var apps []string
 	for _, e := range rec.Events() {
 		if e.From != Client || e.App == "" {
 			continue
 		}
 		switch e.Kind {
 		case "connected", "reconnected":
-			if _, known := at[e.App]; !known {
-				apps = append(apps, e.App)
-			}
 			at[e.App] = e.Node
 		case "disconnected", "closed":
-			at[e.App] = ""
+			delete(at, e.App)
 		}
 	}
-	on := map[string]int{}
-	for _, app := range apps {
-		if n := at[app]; n != "" {
-			on[n]++
-			if on[n] > on[node] {
-				node = n
-			}
+	all, receivers := map[string]int{}, map[string]int{}
+	for app, n := range at {
+		all[n]++
+		if workload(app) == receiver {
+			receivers[n]++
+		}
+	}
+	delete(all, "") // a connection that ended before it was asked where it was
+	for _, n := range slices.Sorted(maps.Keys(all)) {
+		if node == "" || cmp.Or(receivers[n]-receivers[node], all[n]-all[node]) > 0 {
+			node = n
 		}
 	}
 	return node, node != ""

@@ -86,16 +86,16 @@ func judgeCarried(h History, w wording, one, done string) []Finding {
 		longer = max(longer, h.Terms.Reconnect+tolerance) // what a client says while it waits to dial again
 	}
 	switch {
-	case len(t.lost) > max(2*len(control.lost), underWay(t.lost, absences(h))):
+	case len(t.lost) > max(2*len(control.lost), underWay(t.lost, absences(h))), deprived(t.lost) > max(1, deprived(control.lost)):
 		return finding(Risky, t.lost, "%s not %s in a gap of %s while no connection could exist (%s; control: %d for one cut connection)", plural(len(t.lost), one), done,
 			spoken(longest), byWorkload(t.lost), len(control.lost))
 	case len(h.Terms.Strikes) > 0 && t.slowest > longer:
 		f := finding(Risky, nil, "%d of %s %s, but delayed up to %s", t.heard, plural(t.said, one), done, spoken(t.slowest))
-		f[0].Marginal = t.slowest < longer+tolerance
+		f[0].Beyond = t.slowest - longer
 		return f
 	case len(h.Terms.Strikes) == 0 && t.slowest > control.slowest+tolerance:
 		f := finding(Risky, nil, "nothing lost, but a %s took %s (control %s)", one, spoken(t.slowest), spoken(control.slowest))
-		f[0].Marginal = t.slowest < control.slowest+2*tolerance
+		f[0].Beyond = t.slowest - control.slowest - tolerance
 		return f
 	}
 	return held(fmt.Sprintf("%d of %s %s, the slowest after %s", t.heard, plural(t.said, one), done, spoken(t.slowest)), measured...)
@@ -107,6 +107,21 @@ func underWay(lost []Event, away []absence) int {
 	n := 0
 	for _, a := range away {
 		if slices.ContainsFunc(lost, func(e Event) bool { return e.At <= a.lost.At && excused(e, []absence{a}) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// deprived counts the applications that missed more than what was under way: a control's is one, whose connection was cut.
+func deprived(lost []Event) int {
+	missed := map[string]int{}
+	for _, e := range lost {
+		missed[e.App]++
+	}
+	n := 0
+	for _, some := range missed {
+		if some > 1 {
 			n++
 		}
 	}

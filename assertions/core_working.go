@@ -47,7 +47,7 @@ func (c *troupe) workers() ([]*series, error) {
 		return nil, err
 	}
 	all := g.series
-	found := make(chan *series, 4*troop)
+	found := make(chan *series, 4*troop+1)
 	for _, w := range []struct {
 		kind     string
 		n, every int
@@ -57,7 +57,8 @@ func (c *troupe) workers() ([]*series, error) {
 		{speaker, 1, 20, c.speaks}, // once a second
 		{publisher, troop, 1, c.speaks},
 		// The latest to connect is the one that an event's control cuts: one that then misses something.
-		{receiver, troop, 1, c.listens},
+		// With one more of them than nodes, two lose their connections with the node that has most.
+		{receiver, troop + 1, 1, c.listens},
 	} {
 		if err := c.cast(w.kind, w.n, func(p *app, nth int) error {
 			s, err := w.begin(p, nth, w.every)
