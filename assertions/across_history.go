@@ -153,15 +153,15 @@ func judgeCrossing(h History, one, done string, forms ...string) []Finding {
 	case later > tolerance:
 		f := finding(Risky, t.lost, "%s again %s after the first that was lost, while nothing was connected (control %s for one cut %s); %s", done, spoken(gap), spoken(outage(control.lost)),
 			kind.one, plural(len(t.lost), one)+" lost")
-		f[0].Marginal = later < 2*tolerance
+		f[0].Beyond = later - tolerance
 		return f
 	case len(h.Terms.Strikes) > 0 && t.slowest > pureDelay:
 		f := finding(Risky, nil, "%d of %s %s, but delayed up to %s", t.heard, plural(t.said, one), done, spoken(t.slowest))
-		f[0].Marginal = t.slowest < pureDelay+tolerance
+		f[0].Beyond = t.slowest - pureDelay
 		return f
 	case len(h.Terms.Strikes) == 0 && t.slowest > control.slowest+tolerance:
 		f := finding(Risky, nil, "nothing lost, but a %s took %s (control %s)", one, spoken(t.slowest), spoken(control.slowest))
-		f[0].Marginal = t.slowest < control.slowest+2*tolerance
+		f[0].Beyond = t.slowest - control.slowest - tolerance
 		return f
 	case gap > 0:
 		return held(fmt.Sprintf("%s again %s after the first that was lost; %d of %s %s", done, spoken(gap), t.heard, plural(t.said, one), done), measured...)

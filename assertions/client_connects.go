@@ -28,12 +28,12 @@ func judgeConnects(h History) []Finding {
 		f := Finding{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s failed: %s", len(failed), plural(all, "connect"), failed[0].Why),
 			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(failed)}
 		if len(failed) == all {
-			f.Waited = h.Terms.ClientTimeout
+			f.Beyond, f.Once = h.Terms.ClientTimeout, true
 		}
 		return []Finding{f}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("a connect took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Advice: clientAdvice(h.Terms), Marginal: slowest < usual+2*tolerance}}
+			Measured: measured, Advice: clientAdvice(h.Terms), Beyond: slowest - usual - tolerance, Once: true}}
 	}
 	return held(fmt.Sprintf("%s, the slowest in %s", plural(all, "connect"), spoken(slowest)), measured...)
 }

@@ -80,7 +80,7 @@ func judgeClientNotices(h History) []Finding {
 			Measured: measured, Advice: silenceAdvice(t), Evidence: append(sample(unnoticed), sample(evidence)...)}}
 	case worst > budget:
 		return []Finding{{Verdict: Unsafe, Got: join(fmt.Sprintf("%s, beyond the %s in which the faster side's PINGs tell", said, allowed), meanwhile),
-			Measured: measured, Advice: silenceAdvice(t), Evidence: sample(evidence), Marginal: worst < 2*budget && lost == 0}}
+			Measured: measured, Advice: silenceAdvice(t), Evidence: sample(evidence), Beyond: worst - budget, Marginal: worst < 2*budget && lost == 0}}
 	case lost > 0:
 		return []Finding{{Verdict: Unsafe, Got: join(said, meanwhile), Measured: measured, Advice: silenceAdvice(t), Evidence: sample(evidence)}}
 	}

@@ -79,7 +79,7 @@ func judgeReconnects(h History) []Finding {
 	}
 	if longest > usual+tolerance && h.Control != nil {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s (the client's own wait: %s)", said, spoken(h.Terms.Reconnect)), Measured: measured, Advice: appAdvice(h.Terms),
-			Evidence: []Event{worst.lost, worst.back}, Marginal: longest < usual+2*tolerance}}
+			Evidence: []Event{worst.lost, worst.back}, Beyond: longest - usual - tolerance}}
 	}
 	return held(said, measured...)
 }

@@ -62,7 +62,7 @@ func judgeClientStays(h History) []Finding {
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("connected again after %s, and nothing is answered there", spoken(again.Took)), Measured: measured, Evidence: []Event{lost, again}}}
 	case again.Took > usual+tolerance:
 		f := risky(fmt.Sprintf("back through the balancer after %s (control %s): %s past it had to fail first", spoken(again.Took), spoken(usual), plural(told, "address")))
-		f[0].Marginal = again.Took < usual+2*tolerance
+		f[0].Beyond = again.Took - usual - tolerance
 		return f
 	}
 	return held(fmt.Sprintf("back through the balancer after %s", spoken(again.Took)), measured...)

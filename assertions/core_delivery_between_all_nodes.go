@@ -104,10 +104,10 @@ func judgeDelivery(h History) []Finding {
 			plural(len(lost), "message"), spoken(longestGap(lost)), reference, kind.one), Measured: measured, Advice: eventAdvice(h.Terms), Evidence: sample(lost)}}
 	case slowest > pureDelay:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%d of %d messages heard, but delayed up to %s", said-len(lost), said, spoken(slowest)),
-			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < pureDelay+tolerance}}
+			Measured: measured, Advice: eventAdvice(h.Terms), Beyond: slowest - pureDelay}}
 	case len(h.Terms.Strikes) == 0 && slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but a message took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Advice: eventAdvice(h.Terms), Marginal: slowest < usual+2*tolerance}}
+			Measured: measured, Advice: eventAdvice(h.Terms), Beyond: slowest - usual - tolerance}}
 	}
 	return held(fmt.Sprintf("%d of %d messages heard, the slowest after %s", said-len(lost), said, spoken(slowest)), measured...)
 }

@@ -61,7 +61,7 @@ func judgeQuietThenBusy(h History) []Finding {
 	usual := slowestDelivery(h.control(), "spell")
 	if later := slowest - usual; later > tolerance {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("nothing lost, but a message took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Advice: quietAdvice(h.Terms), Marginal: later < 2*tolerance}}
+			Measured: measured, Advice: quietAdvice(h.Terms), Beyond: later - tolerance}}
 	}
 	return held(fmt.Sprintf("all %d messages after %s arrived", said, plural(spells, "quiet spell")), measured...)
 }

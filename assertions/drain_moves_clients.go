@@ -70,7 +70,7 @@ func judgeMoved(h History) []Finding {
 		return finding(Unsafe, fmt.Sprintf("%s missed by clients that were connected", plural(missed, "message")), h.Kind(Client, "missed")...)
 	case longest > usual+tolerance:
 		f := finding(Risky, fmt.Sprintf("a client was without service for %s (control %s); %s ended", spoken(longest), spoken(usual), plural(len(cut), "connection")), slowest, over)
-		f[0].Marginal = longest < usual+2*tolerance
+		f[0].Beyond = longest - usual - tolerance
 		return f
 	case len(cut) == 0:
 		return held(fmt.Sprintf("%s kept, the longest time without service %s", plural(len(served), "client"), spoken(longest)), measured...)

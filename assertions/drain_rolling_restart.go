@@ -76,7 +76,7 @@ func judgeRolling(h History) []Finding {
 		return finding(Unsafe, fmt.Sprintf("%d of %s acknowledged, and gone", len(lost), plural(len(acked), "message")), lost...)
 	case gap > usual+tolerance:
 		f := finding(Risky, fmt.Sprintf("a step cost up to %s (control %s); %s acknowledged, none lost", spoken(gap), spoken(usual), plural(len(acked), "message")), h.Kind(Client, "reconnected")...)
-		f[0].Marginal = gap < usual+2*tolerance
+		f[0].Beyond = gap - usual - tolerance
 		return f
 	}
 	return held(fmt.Sprintf("%s, each at most %s without service; %s acknowledged, none lost", plural(steps, "restart"), spoken(gap), plural(len(acked), "message")), measured...)

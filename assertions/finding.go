@@ -21,15 +21,48 @@ type Finding struct {
 	Unseen bool
 	// Firm marks a verdict that no shortage of CPU explains: links that did not come in 30 s were not late.
 	Firm bool
-	// Waited is how long there was for each of those that all did not come; 0 where some came.
-	Waited time.Duration
-	// Marginal marks a verdict so near to its boundary that the run repeats it alone.
+	// Beyond is by how much something took longer than it may, where that is what made the verdict; 0 otherwise.
+	Beyond time.Duration
+	// Once says that it was a single wait: a machine that was late has not made anybody miss a moment, and try again later.
+	Once bool
+	// Marginal marks a verdict near to a boundary that is no time.
 	Marginal bool
 }
 
-// Late reports whether a machine that was late by that much may be what made the verdict. Four times as long is no
-// lateness: a wait passes through the tester, the balancer and a node, and back.
-func (f Finding) Late(by time.Duration) bool { return !f.Firm && by > f.Waited/4 }
+// Close reports whether a verdict is so near to its boundary that the run repeats it alone.
+func (f Finding) Close() bool { return f.Marginal || f.Beyond > 0 && f.Beyond < tolerance }
+
+// Late returns by how much this machine was late where it matters, and whether that may be what made the verdict.
+func (f Finding) Late(h History) (by time.Duration, may bool) {
+	// A wait passes through the tester, the balancer and a node, and back, and each of these turns may be as late: what
+	// took longer than that is no lateness.
+	const turns = 4
+	by = f.lateness(h.Kind(Lab, "late"))
+	enough := max(f.Beyond/turns, Unpunctual)
+	if f.Beyond == 0 || !f.Once && enough > starved {
+		enough = starved
+	}
+	return by, !f.Firm && by > enough
+}
+
+// lateness is the longest before and beside what the finding quotes, or of all where it quotes nothing.
+func (f Finding) lateness(late []Event) time.Duration {
+	// A PING that comes too late ends a silence half a second too late at the most, a client that missed its moment dials
+	// again after two; and what is said is heard within half a second, or lost.
+	const before, beside = 5 * time.Second, time.Second
+	if len(f.Evidence) == 0 {
+		return lateness(late, 0, endless)
+	}
+	var worst time.Duration
+	for _, e := range f.Evidence {
+		from := e.At - before
+		if e.From != Balancer { // whose events tell how old a connection was
+			from -= e.Took
+		}
+		worst = max(worst, lateness(late, from, e.At+beside))
+	}
+	return worst
+}
 
 // Moment is one line of a timeline that a finding quotes.
 type Moment struct {

@@ -108,10 +108,10 @@ func judgeFirstBytes(h History) []Finding {
 			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(never)}}
 	case slowest >= patience:
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("INFO came after %s, when a client that gives it %s is gone", spoken(slowest), spoken(patience)),
-			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(heard), Marginal: slowest < patience+tolerance}}
+			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(heard), Beyond: slowest - patience, Once: true, Marginal: slowest < patience+tolerance}}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("INFO came after %s (control %s), of the %s that a client gives it", spoken(slowest), spoken(usual), spoken(patience)),
-			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(heard), Marginal: slowest < usual+2*tolerance || slowest > patience-tolerance}}
+			Measured: measured, Advice: clientAdvice(h.Terms), Evidence: sample(heard), Beyond: slowest - usual - tolerance, Once: true, Marginal: slowest > patience-tolerance}}
 	}
 	return held(fmt.Sprintf("INFO came within %s", spoken(slowest)), measured...)
 }

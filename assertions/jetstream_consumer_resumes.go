@@ -105,8 +105,8 @@ func judgeResumes(h History) []Finding {
 			Firm: len(lost)+len(stale) > 0}}
 	}
 	gap := fmt.Sprintf("what was acknowledged arrived within %s (%s; control %s)", spoken(late), who, spoken(usual))
-	if tooLate(h, late, orPause(h, usual)) {
-		return []Finding{{Verdict: Risky, Got: "nothing lost, but " + gap, Measured: measured, Advice: streamAdvice(h.Terms), Marginal: !tooLate(h, late-tolerance, orPause(h, usual))}}
+	if beyond := late - latest(h, orPause(h, usual)); beyond > 0 {
+		return []Finding{{Verdict: Risky, Got: "nothing lost, but " + gap, Measured: measured, Advice: streamAdvice(h.Terms), Beyond: beyond}}
 	}
 	return held(fmt.Sprintf("%s missed nothing; %s", plural(len(all), "consumer"), gap), measured...)
 }

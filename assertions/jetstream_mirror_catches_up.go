@@ -56,9 +56,9 @@ func judgeMirror(h History) []Finding {
 		}
 	}
 	got := fmt.Sprintf("never further behind than %s (%s; control %s)", spoken(slowest.Took), slowest.How, spoken(usual.Took))
-	if tooLate(h, slowest.Took, usual.Took) {
+	if beyond := slowest.Took - latest(h, usual.Took); beyond > 0 {
 		return []Finding{{Verdict: Risky, Got: "everything there in the end, but behind for " + spoken(slowest.Took) + fmt.Sprintf(" (%s; control %s)", slowest.How, spoken(usual.Took)),
-			Measured: measured, Advice: mirrorAdvice(h.Terms), Evidence: followed, Marginal: !tooLate(h, slowest.Took-tolerance, usual.Took)}}
+			Measured: measured, Advice: mirrorAdvice(h.Terms), Evidence: followed, Beyond: beyond}}
 	}
 	return held(fmt.Sprintf("mirror and source have all %d messages; %s", origin.Count, got), measured...)
 }

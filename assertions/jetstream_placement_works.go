@@ -52,8 +52,8 @@ func judgePlacement(h History) []Finding {
 		}
 	}
 	got := fmt.Sprintf("the slowest of one replica took %s (%s the event, asked for at %s; control %s)", spoken(slowest.Took), slowest.How, slowest.Node, spoken(usual.Took))
-	if tooLate(h, slowest.Took, usual.Took) {
-		return []Finding{{Verdict: Risky, Got: "all streams made, but " + got, Measured: measured, Advice: eventAdvice(h.Terms), Evidence: []Event{slowest}, Marginal: !tooLate(h, slowest.Took-tolerance, usual.Took)}}
+	if beyond := slowest.Took - latest(h, usual.Took); beyond > 0 {
+		return []Finding{{Verdict: Risky, Got: "all streams made, but " + got, Measured: measured, Advice: eventAdvice(h.Terms), Evidence: []Event{slowest}, Beyond: beyond}}
 	}
 	return held(fmt.Sprintf("%s made with a consumer each; %s", plural(len(placed), "stream"), got), measured...)
 }

@@ -49,8 +49,8 @@ func judgePublishAcked(h History) []Finding {
 	case len(failed) > usualFailed:
 		risky.Got = join(fmt.Sprintf("all acknowledged in the end, but %s failed first (control %d)%s", plural(len(failed), "attempt"), usualFailed, firstFailure(failed)), acks)
 		return []Finding{risky}
-	case tooLate(h, gap, orPause(h, usual)):
-		risky.Got, risky.Marginal = acks, !tooLate(h, gap-tolerance, orPause(h, usual))
+	case gap > latest(h, orPause(h, usual)):
+		risky.Got, risky.Beyond = acks, gap-latest(h, orPause(h, usual))
 		return []Finding{risky}
 	}
 	return held(fmt.Sprintf("all %d messages acknowledged; %s", sent, acks), measured...)
@@ -116,9 +116,12 @@ func orPause(h History, usual time.Duration) time.Duration {
 	return usual
 }
 
-// tooLate reports whether a delay is worth telling: beyond the control, and in an event beyond what is a pure delay.
-func tooLate(h History, delay, usual time.Duration) bool {
-	return delay > usual+tolerance && (len(h.Terms.Strikes) == 0 || delay > pureDelay)
+// latest is the longest delay that is not worth telling: that of the control, and in an event what is a pure delay.
+func latest(h History, usual time.Duration) time.Duration {
+	if len(h.Terms.Strikes) == 0 {
+		return usual + tolerance
+	}
+	return max(usual+tolerance, pureDelay)
 }
 
 func firstFailure(failed []Event) string {

@@ -87,11 +87,8 @@ func judgeQuorum(h History) []Finding {
 	case failed > usualFailed:
 		finding.Got, finding.Marginal = join(fmt.Sprintf("%d of %d publishes never acknowledged (control %d)", failed, published, usualFailed), kept, acks), failed < usualFailed+3
 		return []Finding{finding}
-	case gap > pureDelay && gap > usualGap+tolerance:
-		finding.Got, finding.Marginal = join(kept, acks), gap < pureDelay+tolerance
-		return []Finding{finding}
-	case len(h.Terms.Strikes) == 0 && gap > usualGap+tolerance:
-		finding.Got, finding.Marginal = join(kept, acks), gap < usualGap+2*tolerance
+	case gap > latest(h, usualGap):
+		finding.Got, finding.Beyond = join(kept, acks), gap-latest(h, usualGap)
 		return []Finding{finding}
 	default:
 		return held(join(kept, acks), measured...)

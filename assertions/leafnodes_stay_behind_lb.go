@@ -54,7 +54,7 @@ func judgeLeafBehind(h History) []Finding {
 	}
 	if later := again.Took - usual; later > tolerance {
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("%s was back through the balancer after %s (control %s): addresses past it had to fail first", again.Node, spoken(again.Took), spoken(usual)),
-			Measured: measured, Advice: keepBehind(h.Terms), Evidence: []Event{parted, again}, Marginal: later < 2*tolerance}}
+			Measured: measured, Advice: keepBehind(h.Terms), Evidence: []Event{parted, again}, Beyond: later - tolerance}}
 	}
 	if !watched {
 		return unseen("the leaf node was not watched to the end")

@@ -29,7 +29,7 @@ func judgeAllConnect(h History) []Finding {
 			Measured: measured, Advice: roomAdvice(h.Terms), Evidence: append(sample(t.failed), sample(said)...), Firm: len(said) >= len(t.failed)}}
 	case t.slowest > usual.slowest+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all %s connected, the slowest in %s (control %s)", plural(all, "client"), spoken(t.slowest), spoken(usual.slowest)),
-			Measured: measured, Advice: roomAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.slowest < usual.slowest+2*tolerance}}
+			Measured: measured, Advice: roomAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Beyond: t.slowest - usual.slowest - tolerance}}
 	}
 	return held(fmt.Sprintf("all %s connected, the slowest in %s", plural(all, "client"), spoken(t.slowest)), measured...)
 }

@@ -36,7 +36,7 @@ func judgeFullIsClear(h History) []Finding {
 			Measured: measured, Advice: clearAdvice(h.Terms), Evidence: append(sample(hung), sample(said)...), Firm: len(said) >= len(hung)}}
 	case t.slowest > prompt:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("no client was told that it had to wait: the slowest connected after %s (control %s)", spoken(t.slowest), spoken(usual.slowest)),
-			Measured: measured, Advice: clearAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.slowest < prompt+tolerance}}
+			Measured: measured, Advice: clearAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Beyond: t.slowest - prompt}}
 	case len(t.failed) > 0:
 		return held(fmt.Sprintf("%d of %s found it full and were told at once: %s after %s%s", len(t.failed), plural(all, "client"), mostly(t.failed), spoken(tookAtMost(t.failed)), because(said, t.failed)), measured...)
 	}

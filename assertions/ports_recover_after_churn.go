@@ -59,7 +59,7 @@ func judgeReturn(h History, t turnout) []Finding {
 			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: append(sample(t.missing), sample(said)...), Firm: true}}
 	case t.back > allowed:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all %s came back, the last one %s %s (control %s)", plural(len(t.arrived), "client"), spoken(t.back), since, spoken(usual.back)),
-			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Marginal: t.back < allowed+tolerance}}
+			Measured: t.returns(), Advice: herdAdvice(h.Terms), Evidence: sample(said), Firm: len(said) > 0, Beyond: t.back - allowed}}
 	case h.Control != nil && h.Terms.Struck("outage", "restart=crash") && t.unaware() > 0:
 		// Whoever forwards by a connection table forgets all of it, and tells nobody who does not speak.
 		return skip(fmt.Sprintf("%d of %s did not learn that the balancer has lost their connections, and so nobody came back whose return could be timed: quiet clients learn it at their PINGs",

@@ -72,6 +72,9 @@ func synced(path string) error {
 // millisecond.
 const prompt = 50 * time.Millisecond
 
+// Unpunctual is how late any machine is now and then, and what makes no verdict.
+const Unpunctual = 100 * time.Millisecond
+
 // starved is the lateness from which on a lab's bad news is not believed: half of what the contract's
 // tolerance and the distance of scaled timers allow.
 const starved = 250 * time.Millisecond

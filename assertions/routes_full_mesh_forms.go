@@ -71,11 +71,11 @@ func judgeFullMesh(h History) []Finding {
 	// A route whose first attempt meets a peer that dials it at the same moment is tried again after its own
 	// second; that is NATS's chance, not the balancer's, and some controls show it too.
 	if slower := took - usual - chance(h, formed.At); slower > tolerance {
-		return []Finding{{Verdict: Risky, Measured: m, Marginal: slower < 4*tolerance,
+		return []Finding{{Verdict: Risky, Measured: m, Beyond: slower - tolerance, Marginal: slower < 4*tolerance,
 			Got: fmt.Sprintf("%s after %s, control %s", kind.whole, spoken(took), spoken(usual)), Advice: standingAdvice(h.Terms)}}
 	}
 	if late := waited - expected; late > tolerance {
-		return []Finding{{Verdict: Risky, Measured: m, Marginal: late < 2*tolerance,
+		return []Finding{{Verdict: Risky, Measured: m, Beyond: late - tolerance, Once: true,
 			Got: fmt.Sprintf("%s after %s, but the other server's first bytes take %s (control %s)", kind.whole, spoken(took), spoken(waited), spoken(expected)), Advice: standingAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("%s after %s", kind.whole, spoken(took)), m...)

@@ -74,7 +74,7 @@ func judgeNoticeSilence(h History) []Finding {
 			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence)}}
 	case worst > budget:
 		return []Finding{{Verdict: Unsafe, Got: join(fmt.Sprintf("%s, beyond the servers' own budget of %s", said, allowed), lostMeanwhile(lost)),
-			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence), Marginal: worst < 2*budget && len(lost) == 0}}
+			Measured: measured, Advice: quietAdvice(h.Terms), Evidence: sample(evidence), Beyond: worst - budget, Marginal: worst < 2*budget && len(lost) == 0}}
 	}
 	if h.Terms.Expiry == "rst-on-next" && worst > 0 {
 		said = fmt.Sprintf("%s looked up until the next message, which drew an RST", plural(silently, kind.one))

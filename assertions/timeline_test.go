@@ -122,8 +122,8 @@ func judgeAll(t *testing.T, name string, cases []judged) {
 				t.Fatalf("%d findings: %+v", len(findings), findings)
 			}
 			f := findings[0]
-			if f.Verdict != c.want || f.Marginal != c.marginal {
-				t.Errorf("%s (marginal %v), want %s (marginal %v): %s", f.Verdict, f.Marginal, c.want, c.marginal, f.Got)
+			if f.Verdict != c.want || f.Close() != c.marginal {
+				t.Errorf("%s (marginal %v), want %s (marginal %v): %s", f.Verdict, f.Close(), c.want, c.marginal, f.Got)
 			}
 			if diff := cmp.Diff(c.got, f.Got); diff != "" {
 				t.Errorf("the sentence (-want +got):\n%s", diff)

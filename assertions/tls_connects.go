@@ -54,7 +54,7 @@ func judgeTLSConnects(h History) []Finding {
 		return []Finding{{Verdict: Unsafe, Got: fmt.Sprintf("%d of %s were not encrypted", clear, plural(all, "connect")), Measured: measured, Advice: tlsAdvice(h.Terms)}}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("a connect %s took %s (control %s)", secure.inWords(), spoken(slowest), spoken(usual)),
-			Measured: measured, Marginal: slowest < usual+2*tolerance, Advice: tlsAdvice(h.Terms)}}
+			Measured: measured, Beyond: slowest - usual - tolerance, Once: true, Advice: tlsAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("%s %s, the slowest in %s; shown: %s", plural(all, "connect"), secure.inWords(), spoken(slowest), strings.Join(sorted(shown), ", ")), measured...)
 }

@@ -48,7 +48,7 @@ func judgeFrames(h History) []Finding {
 			Measured: measured, Evidence: sample(cut), Advice: socketAdvice(h.Terms)}}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("all messages came through, but one took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Marginal: slowest < usual+2*tolerance, Advice: socketAdvice(h.Terms)}}
+			Measured: measured, Beyond: slowest - usual - tolerance, Once: true, Advice: socketAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("all %d messages of up to %s came through whole, the slowest in %s", len(whole), humanize.IBytes(largestOf(whole)), spoken(slowest)), measured...)
 }

@@ -112,7 +112,7 @@ func judgeUpgrades(h History) []Finding {
 			Measured: measured, Evidence: sample(failed), Advice: socketAdvice(h.Terms)}}
 	case slowest > usual+tolerance:
 		return []Finding{{Verdict: Risky, Got: fmt.Sprintf("an upgrade took %s (control %s)", spoken(slowest), spoken(usual)),
-			Measured: measured, Marginal: slowest < usual+2*tolerance, Advice: socketAdvice(h.Terms)}}
+			Measured: measured, Beyond: slowest - usual - tolerance, Once: true, Advice: socketAdvice(h.Terms)}}
 	}
 	return held(fmt.Sprintf("%s, the slowest in %s", plural(all, "upgrade"), spoken(slowest)), measured...)
 }

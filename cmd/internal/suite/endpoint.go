@@ -74,7 +74,7 @@ func (p EndpointPlan) Run(ctx context.Context, say func(Progress)) report.Report
 	rec := p.look(limited)
 	v := p.judge(p.history(rec), began)
 	if !settled(v.results) && time.Since(began) < lookingTakes/3 && limited.Err() == nil {
-		if late, _ := assertions.Starved(p.history(rec)); late > barely {
+		if late, _ := assertions.Starved(p.history(rec)); late > assertions.Unpunctual {
 			note("this machine was too busy to tell; looking again")
 			rec = p.look(limited)
 		}
@@ -144,10 +144,6 @@ func (p EndpointPlan) history(rec *assertions.Recorder) assertions.History {
 	return rec.History(p.endpoint.Target.Terms)
 }
 
-// barely is the lateness of this machine that makes a marginal verdict nothing to tell: a connect takes several turns,
-// each of which may be as late, and the tolerance is half a second.
-const barely = 100 * time.Millisecond
-
 // look looks once.
 func (p EndpointPlan) look(ctx context.Context) *assertions.Recorder {
 	rec := assertions.NewRecorder()
@@ -167,14 +163,14 @@ func (p EndpointPlan) checks() []assertions.Check {
 func (p EndpointPlan) judge(h assertions.History, began time.Time) verdict {
 	v := verdict{scenario: scenario{name: p.name}}
 	took := time.Since(began)
-	late, starving := assertions.Starved(assertions.LookOf(h))
+	look := assertions.LookOf(h)
 	for _, c := range p.checks() {
 		for _, f := range c.Judge(h) {
-			starved := starving || f.Marginal && late > barely
+			late, may := f.Late(look)
 			switch {
 			case f.Unseen:
 				f = errored("%s", f.Got)
-			case starved && !c.Firm && f.Late(late) && (f.Verdict == assertions.Risky || f.Verdict == assertions.Unsafe):
+			case may && !c.Firm && (f.Verdict == assertions.Risky || f.Verdict == assertions.Unsafe):
 				f = errored("this machine was too busy to tell: it was up to %s late itself (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			// Nothing was done to anybody, so there is no fault that would have to be proved first.

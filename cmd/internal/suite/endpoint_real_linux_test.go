@@ -171,7 +171,7 @@ func (c told) check(t *testing.T) {
 		if len(wrong) == 0 {
 			return
 		}
-		if late, _ := assertions.Starved(h); late < barely {
+		if late, _ := assertions.Starved(h); late < assertions.Unpunctual {
 			break
 		}
 	}

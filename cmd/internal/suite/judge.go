@@ -28,7 +28,7 @@ func judge(l lab, o, control outcome) []result {
 		} else {
 			res.finding, res.start, res.proved = o.worst(a, control)
 		}
-		res.marginal = res.finding.Marginal || res.finding.Verdict == assertions.Errored
+		res.marginal = res.finding.Close() || res.finding.Verdict == assertions.Errored
 		results = append(results, res)
 	}
 	o.draw(l, results)
@@ -46,7 +46,7 @@ func (o outcome) worst(a assertions.Assertion, control outcome) (worst assertion
 		for j, f := range a.Judge(h.Of(a.Observe)) {
 			if f.Unseen {
 				f = errored("%s", f.Got)
-			} else if late, starved := assertions.Starved(h); starved && f.Late(late) && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
+			} else if late, may := f.Late(h); may && f.Verdict != assertions.Safe && f.Verdict != assertions.Skipped {
 				f = errored("this machine was too busy to tell: a healthy node answered up to %s late (then seen: %s)", late.Round(time.Millisecond), f.Got)
 			}
 			if (i == 0 && j == 0) || f.Verdict.Worse(worst.Verdict) {

@@ -206,7 +206,7 @@ func (r realRow) compare(t *testing.T, rt topologies.Runtime, turns chan struct{
 			t.Logf("%s: %s %s: %s; simulated %s: %s", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got)
 			if actual.Verdict != simulated.Verdict || actual.Unseen || simulated.Unseen {
 				differ = append(differ, fmt.Sprintf("%s: %s is %s (%s), the simulation %s (%s)", a.Name, r.real.program, actual.Verdict, actual.Got, simulated.Verdict, simulated.Got))
-				doubtful = doubtful || actual.Marginal || simulated.Marginal
+				doubtful = doubtful || actual.Close() || simulated.Close()
 			}
 		}
 	}

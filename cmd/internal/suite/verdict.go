@@ -39,7 +39,7 @@ func (v verdict) marginal() bool {
 
 // close reports whether a verdict was too near to its boundary to be told after one look.
 func (v verdict) close() bool {
-	return slices.ContainsFunc(v.results, func(r result) bool { return r.finding.Marginal })
+	return slices.ContainsFunc(v.results, func(r result) bool { return r.finding.Close() })
 }
 
 // worst is the scenario's verdict: errored > unsafe > risky > safe, skipped only if all are.
