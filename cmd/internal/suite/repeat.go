@@ -18,21 +18,24 @@ import (
 func calm() int64 { return int64(max(2, 2*runtime.NumCPU())) }
 
 // repeat runs the labs in which something was marginal, or failed for lbtest's own reasons, again: what only failed a few
-// at a time, and then alone what is still open. A scenario's other labs have said what they have to say, and beside them
-// the second look would be no calmer than the first: where several links are balanced they fill every slot. A verdict that
-// changes is flaky and keeps its worse form; a failure of ours that does not come back is forgotten.
+// at a time, and then alone what is still open, no more of its labs side by side than of several scenarios before. A
+// scenario's other labs have said what they have to say, and beside them the second look would be no calmer than the first:
+// where several links are balanced they fill every slot. A verdict that changes is flaky and keeps its worse form; a failure
+// of ours that does not come back is forgotten.
 //
-// Ended tells which scenarios have been judged. Beside the last of them, what failed before is repeated already.
+// Ended tells which scenarios have been judged. Beside the last of them, what failed before is repeated already. Where there
+// are so few that none had more beside it than it would have then, only the calm look is another one.
 func (r *run) repeat(ctx context.Context, verdicts []verdict, ended <-chan int) {
 	var open []int
 	few := min(int(r.all), len(verdicts)) / 2
+	crowded := int64(len(verdicts)) > calm()
 	failed := func(yield func(int) bool) {
 		var waiting []int
 		goesOn := true
 		for left := len(verdicts) - 1; left >= 0; left-- {
 			if i := <-ended; verdicts[i].marginal() {
 				open = append(open, i)
-				if !verdicts[i].close() {
+				if crowded && !verdicts[i].close() {
 					waiting = append(waiting, i)
 				}
 			}
@@ -44,10 +47,19 @@ func (r *run) repeat(ctx context.Context, verdicts []verdict, ended <-chan int) 
 	r.again(ctx, verdicts, calm(), failed, verdict.doubtful, "with less beside it")
 	slices.Sort(open)
 	still := slices.DeleteFunc(slices.Clone(open), func(i int) bool { return !verdicts[i].marginal() })
-	r.again(ctx, verdicts, 1, slices.Values(still), verdict.doubtful, "alone")
+	r.calmly(func() { r.again(ctx, verdicts, 1, slices.Values(still), verdict.doubtful, "alone") })
 	for _, i := range open {
 		r.finished(verdicts[i])
 	}
+}
+
+// calmly lets something run in a room in which what is beside it cannot starve it.
+func (r *run) calmly(do func()) {
+	room, all := r.room, r.all
+	defer func() { r.room, r.all = room, all }()
+	r.all = min(all, calm())
+	r.room = newRoom(r.all, r.all)
+	do()
 }
 
 // whole is the scenario of a verdict with all that it was judged by.

@@ -244,9 +244,19 @@ func TestWhatMostlyWaitsIsSpread(t *testing.T) {
 }
 
 func TestWhatFailsIsRepeatedOnceWithLessBesideItAndOnceAlone(t *testing.T) {
-	p, err := NewPlan(Options{Topologies: []string{routes}, Runtime: paper{}})
+	for name, set := range map[string][]string{"a sweep": nil, "a scenario on its own": {"stall=1s"}} {
+		t.Run(name, func(t *testing.T) { testRepeats(t, set) })
+	}
+}
+
+func testRepeats(t *testing.T, set []string) {
+	p, err := NewPlan(Options{Topologies: []string{routes}, Runtime: paper{}, Set: set})
 	if err != nil {
 		t.Fatal(err)
+	}
+	how := []string{"with less beside it", "alone"}
+	if int64(len(p.scenarios)) <= calm() {
+		how = how[1:] // none had more beside it
 	}
 	var mu sync.Mutex
 	notes, finished := map[string][]string{}, map[string]int{}
@@ -262,12 +272,27 @@ func TestWhatFailsIsRepeatedOnceWithLessBesideItAndOnceAlone(t *testing.T) {
 		}
 	})
 	for _, s := range r.Scenarios {
-		want := []string{"with less beside it", "alone"}
+		want := how
 		if s.Verdict == assertions.Skipped {
 			want = nil
 		}
 		if !slices.Equal(notes[s.Name], want) || finished[s.Name] != 1 {
 			t.Errorf("%s, which is %s, was repeated %q and told %d times", s.Name, s.Verdict, notes[s.Name], finished[s.Name])
+		}
+	}
+}
+
+func TestWhatIsRepeatedAloneIsNotCrowdedByItsOwnLabs(t *testing.T) {
+	for _, c := range []struct{ all, want int64 }{{100, calm()}, {1, 1}} {
+		crowd := newRoom(c.all, c.all)
+		r := &run{room: crowd, all: c.all}
+		r.calmly(func() {
+			if r.all != c.want || !r.room.slots.TryAcquire(c.want) || r.room.slots.TryAcquire(1) {
+				t.Errorf("there is room for another lab beside %d of %d", c.want, r.all)
+			}
+		})
+		if r.room != crowd || r.all != c.all {
+			t.Errorf("%d slots afterwards, want the %d that there were", r.all, c.all)
 		}
 	}
 }
