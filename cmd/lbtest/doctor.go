@@ -10,6 +10,7 @@ import (
 	goruntime "runtime"
 	"time"
 
+	"github.com/shirou/gopsutil/v4/mem"
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/cmd/internal/suite"
@@ -110,6 +111,15 @@ func (p *program) examineNodes(ctx context.Context, c *checkup) {
 	}
 	c.OK = true
 	c.add("nodes", stateOK, "this program starts as nodes, which listen at 127.0.0.1 (%s)", goruntime.GOOS)
+}
+
+// memory is what this machine has and could give.
+func memory() string {
+	m, err := mem.VirtualMemory()
+	if err != nil {
+		return "unknown: " + err.Error()
+	}
+	return fmt.Sprintf("%d MiB, %d MiB of them free; a lab of three nodes takes up to %d MiB", m.Total>>20, m.Available>>20, suite.MemoryEach>>20)
 }
 
 // examineRoom asks how much fits.

@@ -8,29 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 
 	"github.com/lbtest/lbtest/topologies"
 )
-
-// memory is what this machine has and could give.
-func memory() string {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return "unknown: " + err.Error()
-	}
-	kib := map[string]uint64{}
-	for line := range strings.Lines(string(text)) {
-		var name string
-		var n uint64
-		if _, err := fmt.Sscanf(line, "%s %d", &name, &n); err == nil {
-			kib[strings.TrimSuffix(name, ":")] = n
-		}
-	}
-	// A node takes 15 to 25 MiB, the smallest lab three of them.
-	return fmt.Sprintf("%d MiB, %d MiB of them free; a lab of three nodes takes some 75 MiB", kib["MemTotal"]>>10, kib["MemAvailable"]>>10)
-}
 
 // ports is the range that connections take their own ports from.
 func ports() string {

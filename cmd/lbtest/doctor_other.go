@@ -7,8 +7,6 @@ import (
 	"errors"
 )
 
-func memory() string { return "unknown on this system" }
-
 func ports() string { return "unknown on this system" }
 
 // beNftables is for Linux.

@@ -2,18 +2,20 @@ package suite
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
+	"github.com/shirou/gopsutil/v4/mem"
 	"golang.org/x/sync/semaphore"
 )
 
-// room is how many labs may be at work side by side. Each takes up to fifty file descriptors here, which bounds them, and
-// CPU, of which one takes much and another hardly any, at its start more than later. So there is always room for some, and
-// for others as long as the processors have something to spare: labs that are starved have to run again.
+// room is how many labs may be at work side by side. Each takes file descriptors and memory, which bound them, and CPU, of
+// which one takes much and another hardly any, at its start more than later. So there is always room for some, and for
+// others as long as the processors have something to spare: labs that are starved have to run again.
 type room struct {
 	slots *semaphore.Weighted
 	// turns bound how many labs bring up their nodes at the same time: that is what needs the CPU, and labs that are being
@@ -28,6 +30,28 @@ type room struct {
 func newRoom(always, most int64) *room {
 	return &room{slots: semaphore.NewWeighted(most), turns: make(chan struct{}, runtime.NumCPU()), always: always, used: processors}
 }
+
+// sideOf is how many labs may run side by side that are so many for each processor, on this machine.
+func sideOf(each int) int64 { return fitting(each*runtime.NumCPU(), descriptors(), memory()) }
+
+// fitting is how many of those labs find the files and the bytes of memory that they take.
+func fitting(labs, files int, memory uint64) int64 {
+	const filesEach = 100 // it takes up to fifty here
+	return int64(max(4, min(labs, files/filesEach, int(min(memory/MemoryEach, math.MaxInt32)))))
+}
+
+// MemoryEach is what a lab of three nodes takes at the most, in bytes: 9 to 15 MB a node with streams, besides what all nodes
+// share, and as much again for the balancer and whoever watches.
+const MemoryEach = 75 << 20
+
+// memory is how much of it this machine has left when a run begins, in bytes. Where nobody tells, it bounds nothing.
+var memory = sync.OnceValue(func() uint64 {
+	m, err := mem.VirtualMemory()
+	if err != nil {
+		return math.MaxUint64
+	}
+	return m.Available
+})
 
 const (
 	// measured is how long the use of the processors is looked at: twenty of the ticks by which Linux counts, on each.

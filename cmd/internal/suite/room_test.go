@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,26 @@ func TestAMatrixUsesWhatTheProcessorsHaveToSpare(t *testing.T) {
 		}
 		if most, always := p.side(); most != c.most || always != c.always {
 			t.Errorf("--parallel %d: %d side by side, %d of them always; want %d and %d", c.given, most, always, c.most, c.always)
+		}
+	}
+}
+
+func TestLabsAreBoundByWhatEachTakes(t *testing.T) {
+	const gib = 1 << 30
+	for _, c := range []struct {
+		name        string
+		labs, files int
+		memory      uint64
+		want        int64
+	}{
+		{"two processors", 24, 1 << 20, 24 * gib, 24},
+		{"few files", 96, 1024, 24 * gib, 10},
+		{"little memory", 96, 1 << 20, 2 * gib, 27},
+		{"hardly any", 96, 256, gib / 16, 4},
+		{"nobody tells", 96, math.MaxInt32, math.MaxUint64, 96},
+	} {
+		if got := fitting(c.labs, c.files, c.memory); got != c.want {
+			t.Errorf("%s: %d labs, want %d", c.name, got, c.want)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strconv"
 	"sync"
@@ -34,9 +33,6 @@ type run struct {
 
 // side is how many labs run side by side unless the user says otherwise: a dozen for each processor, which mostly wait.
 func side() int64 { return sideOf(12) }
-
-// sideOf is how many labs that comes to. Each takes up to fifty file descriptors here.
-func sideOf(each int) int64 { return int64(max(4, min(each*runtime.NumCPU(), descriptors()/100))) }
 
 // side is how many labs of this plan do at the most, and how many of them do so however busy the processors are.
 func (p Plan) side() (most, always int64) {
