@@ -46,7 +46,7 @@ endif
 smoke: build ## the smoke matrix against what it found before, .ci/smoke.baseline.yaml: about a minute on two cores
 	./lbtest matrix --suite smoke --baseline .ci/smoke.baseline.yaml --retries 1 --seed 1 $(MATRIXFLAGS)
 
-regression: build ## every load balancer of the catalogue against what it was found to be, .ci/regression.baseline.yaml: some six minutes
+regression: build ## every load balancer of the catalogue against what it was found to be, .ci/regression.baseline.yaml: some five minutes
 	./lbtest matrix --suite regression --baseline .ci/regression.baseline.yaml --seed 1 $(MATRIXFLAGS)
 
 # Without the race detector: what is judged here is the program as it is used. One package after the other, since each wants
