@@ -25,7 +25,7 @@ type Finding struct {
 	Beyond time.Duration
 	// Once says that it was a single wait: a machine that was late has not made anybody miss a moment, and try again later.
 	Once bool
-	// Marginal marks a verdict near to a boundary that is no time.
+	// Marginal marks a verdict near to any other boundary.
 	Marginal bool
 }
 

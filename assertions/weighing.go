@@ -95,8 +95,9 @@ func (w *scales) publish(ctx context.Context) {
 			w.mu.Lock()
 			w.said++
 			w.mu.Unlock()
-			_, _ = rand.Read(payload)                                                     // never fails
-			_ = w.at[w.neighbour(i)].PublishRequest("to."+name, "weighed."+name, payload) // what is not heard is not acknowledged
+			_, _ = rand.Read(payload) // never fails
+			// What is not heard is not acknowledged.
+			_ = w.at[w.neighbour(i)].PublishRequest("to."+name, "weighed."+name, payload)
 		}
 		select {
 		case <-tick.C:
