@@ -10,7 +10,6 @@ import (
 	goruntime "runtime"
 	"time"
 
-	"github.com/shirou/gopsutil/v4/mem"
 	"github.com/spf13/cobra"
 
 	"github.com/lbtest/lbtest/cmd/internal/suite"
@@ -115,11 +114,11 @@ func (p *program) examineNodes(ctx context.Context, c *checkup) {
 
 // memory is what this machine has and could give.
 func memory() string {
-	m, err := mem.VirtualMemory()
+	total, available, err := suite.Memory()
 	if err != nil {
 		return "unknown: " + err.Error()
 	}
-	return fmt.Sprintf("%d MiB, %d MiB of them free; a lab of three nodes takes up to %d MiB", m.Total>>20, m.Available>>20, suite.MemoryEach>>20)
+	return fmt.Sprintf("%d MiB, %d MiB of them free; a lab of three nodes takes up to %d MiB", total>>20, available>>20, suite.MemoryEach>>20)
 }
 
 // examineRoom asks how much fits.

@@ -74,7 +74,7 @@ var owners = map[string][]owner{
 	"github.com/agnivade/levenshtein": { // what a mistyped name was meant for
 		{pkg: "proxies", files: []string{"values.go"}}, {pkg: "topologies/embedded", files: []string{"keys.go"}},
 		{pkg: "assertions", files: []string{"near.go"}}, {pkg: "cmd/lbtest", files: []string{"near.go"}}},
-	"github.com/shirou/gopsutil/v4": {{pkg: "cmd/internal/suite", files: []string{"room.go"}}}, // how busy the processors are
+	"github.com/shirou/gopsutil/v4": {{pkg: "cmd/internal/suite", files: []string{"room.go"}}}, // how busy the processors are, and how much memory there is
 	"golang.org/x/sync":             {{pkg: "cmd/internal/suite"}},                             // how many labs run at once
 	"golang.org/x/sys":              {{pkg: "topologies/embedded"}, {pkg: "proxies"}, {pkg: "proxies/kernel"}, {pkg: "assertions"}},
 }

@@ -2,6 +2,7 @@ package suite
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"sync"
@@ -44,13 +45,22 @@ func fitting(labs, files int, memory uint64) int64 {
 // share, and as much again for the balancer and whoever watches.
 const MemoryEach = 75 << 20
 
-// memory is how much of it this machine has left when a run begins, in bytes. Where nobody tells, it bounds nothing.
-var memory = sync.OnceValue(func() uint64 {
+// Memory is how much of it this machine has, and how much it could give, in bytes.
+func Memory() (total, available uint64, err error) {
 	m, err := mem.VirtualMemory()
+	if err != nil {
+		return 0, 0, fmt.Errorf("asking for this machine's memory: %w", err)
+	}
+	return m.Total, m.Available, nil
+}
+
+// memory is what a run begins with. Where nobody tells, it bounds nothing.
+var memory = sync.OnceValue(func() uint64 {
+	_, available, err := Memory()
 	if err != nil {
 		return math.MaxUint64
 	}
-	return m.Available
+	return available
 })
 
 const (
