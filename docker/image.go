@@ -30,7 +30,11 @@ const imageName = "lbtest/program"
 const inImage = "/lbtest"
 
 // dockerfile describes an image that holds the program and nothing else.
-const dockerfile = "FROM scratch\nCOPY " + inImage + " " + inImage + "\nENTRYPOINT [\"" + inImage + "\"]\n"
+const dockerfile = "FROM scratch\nLABEL " + imageLabel + "\nCOPY " + inImage + " " + inImage + "\nENTRYPOINT [\"" + inImage + "\"]\n"
+
+// imageLabel is what an image is known by that has lost its name, or never got one: two runs that build at the same time
+// give it to one of theirs.
+const imageLabel = "lbtest.image=program"
 
 // program is where the image's program comes from: this one's own file, or else its source.
 type origin struct {
@@ -170,8 +174,15 @@ func tidyImages(ctx context.Context, engine *client.Client, keep string) (remove
 	return removed, nil
 }
 
+// naming is how long an engine may take to name what it has built, a thousand times what it takes.
+const naming = 10 * time.Second
+
 func tidyImagesOnce(ctx context.Context, engine *client.Client, keep string) (removed []string, err error) {
 	images, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("reference", imageName)})
+	if err != nil {
+		return nil, err
+	}
+	nameless, err := engine.ImageList(ctx, client.ImageListOptions{Filters: client.Filters{}.Add("dangling", "true").Add("label", imageLabel)})
 	if err != nil {
 		return nil, err
 	}
@@ -184,6 +195,16 @@ func tidyImagesOnce(ctx context.Context, engine *client.Client, keep string) (re
 		used[c.ImageID] = true
 	}
 	var errs []error
+	for _, i := range nameless.Items {
+		if used[i.ID] || time.Since(time.Unix(i.Created, 0)) < naming {
+			continue
+		}
+		if _, err := engine.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed = append(removed, "image "+i.ID)
+	}
 	for _, i := range images.Items {
 		if used[i.ID] || slices.Contains(i.RepoTags, keep) {
 			continue

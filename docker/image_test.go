@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -102,5 +103,45 @@ func TestImagesOfOtherBuildsGo(t *testing.T) {
 	closed(t, start(t, next))
 	if _, err := next.engine.ImageInspect(t.Context(), held); err == nil {
 		t.Errorf("%s outlives the beginning of a run", held)
+	}
+}
+
+// TestAnImageThatLostItsNameGoes builds two images of one name, as two runs do that begin at the same time.
+func TestAnImageThatLostItsNameGoes(t *testing.T) {
+	rt := open(t)
+	closed(t, start(t, rt))
+	const image = imageName + ":test-twice"
+	t.Cleanup(func() {
+		engine, err := connect(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer engine.Close()
+		engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}) // that there is none is what is wanted
+	})
+	if err := buildOf(t.Context(), []byte("first"), image); err != nil {
+		t.Fatal(err)
+	}
+	first, err := rt.engine.ImageInspect(t.Context(), image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := buildOf(t.Context(), []byte("second"), image); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rt.engine.ImageInspect(t.Context(), first.ID); err != nil {
+		t.Fatalf("the first image went with its name: %v", err)
+	}
+	for deadline := time.Now().Add(3 * naming); ; time.Sleep(time.Second) {
+		removed, err := tidyImages(t.Context(), rt.engine, rt.image)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(removed, "image "+first.ID) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s outlives its name", first.ID)
+		}
 	}
 }

@@ -55,7 +55,7 @@ func older(t *testing.T, engine *client.Client) (image string) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if _, err := engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}); err != nil {
+		if _, err := engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true, PruneChildren: true}); err != nil {
 			t.Logf("removing image %s: %v", image, err)
 		}
 	})
