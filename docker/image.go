@@ -194,31 +194,29 @@ func tidyImagesOnce(ctx context.Context, engine *client.Client, keep string) (re
 	for _, c := range boxes.Items {
 		used[c.ImageID] = true
 	}
-	var errs []error
+	var stale []string
 	for _, i := range nameless.Items {
-		if used[i.ID] || time.Since(time.Unix(i.Created, 0)) < naming {
-			continue
+		if !used[i.ID] && time.Since(time.Unix(i.Created, 0)) > naming {
+			stale = append(stale, i.ID)
 		}
-		if _, err := engine.ImageRemove(ctx, i.ID, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		removed = append(removed, "image "+i.ID)
 	}
 	for _, i := range images.Items {
 		if used[i.ID] || slices.Contains(i.RepoTags, keep) {
 			continue
 		}
 		for _, tag := range i.RepoTags {
-			if !strings.HasPrefix(tag, imageName+":") {
-				continue // somebody has given it another name as well
+			if strings.HasPrefix(tag, imageName+":") { // somebody may have given it another name as well
+				stale = append(stale, tag)
 			}
-			if _, err := engine.ImageRemove(ctx, tag, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			removed = append(removed, "image "+tag)
 		}
+	}
+	var errs []error
+	for _, image := range stale {
+		if _, err := engine.ImageRemove(ctx, image, client.ImageRemoveOptions{PruneChildren: true}); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		removed = append(removed, "image "+image)
 	}
 	return removed, errors.Join(errs...)
 }

@@ -63,6 +63,18 @@ func TestAProgramWithoutItsSourceSaysWhatToDo(t *testing.T) {
 	}
 }
 
+// gone removes an image at the end of a test, which may have lost it before.
+func gone(t *testing.T, image string) {
+	t.Cleanup(func() {
+		engine, err := connect(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer engine.Close()
+		engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}) // that there is none is what is wanted
+	})
+}
+
 // TestImagesOfOtherBuildsGo has an image that nobody uses, one that a run holds, and this program's own.
 func TestImagesOfOtherBuildsGo(t *testing.T) {
 	rt := open(t)
@@ -72,14 +84,7 @@ func TestImagesOfOtherBuildsGo(t *testing.T) {
 		if err := buildOf(t.Context(), []byte{byte(i)}, image); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() {
-			engine, err := connect(context.Background())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer engine.Close()
-			engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}) // that there is none is what is wanted
-		})
+		gone(t, image)
 	}
 	holder, err := rt.hold(t.Context(), held)
 	if err != nil {
@@ -111,14 +116,7 @@ func TestAnImageThatLostItsNameGoes(t *testing.T) {
 	rt := open(t)
 	closed(t, start(t, rt))
 	const image = imageName + ":test-twice"
-	t.Cleanup(func() {
-		engine, err := connect(context.Background())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer engine.Close()
-		engine.ImageRemove(context.Background(), image, client.ImageRemoveOptions{Force: true}) // that there is none is what is wanted
-	})
+	gone(t, image)
 	if err := buildOf(t.Context(), []byte("first"), image); err != nil {
 		t.Fatal(err)
 	}
